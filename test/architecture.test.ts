@@ -116,29 +116,59 @@ t.test('no files import each other in a circle', async (t) => {
   t.strictSame(circles, []);
 });
 
-/** Folders whose time tests decide: what reads the clock, waits or fetches takes a `Clock` or a client. */
-const TIMELESS = ['outbox', 'jobs', 'mirror', 'vfs', 'project/project.ts'];
-/** What is left of reading the machine's own clock there, and why it may; never more. */
+/** Programs of their own, and the commands, for which a person waits. */
+const OWN_PROGRAMS = ['simulator', 'page', 'cli'];
+/** Where the parts of a process get the machine's clock. */
+const GIVES_CLOCK = ['daemon', 'base/clock.ts'];
+/** Where the machine's time is read: the clock itself, and the loop that reads every request of the kernel. */
+const TIME_READ: Readonly<Record<string, number>> = { 'src/base/clock.ts': 4, 'src/fuse/kernel/channel.ts': 4 };
+/** Where the machine's clock is used whatever clock a test has, how often, and why; never more. */
 const OWN_TIME: Readonly<Record<string, number>> = {
-  // Compared with times that the disk gave.
+  // Compared with times that a disk gave, or in the names that programs give their files.
+  'src/endpoints/away.ts': 1,
+  'src/endpoints/detached-names.ts': 2,
+  'src/endpoints/folder/remove.ts': 1,
+  'src/endpoints/folder/write.ts': 2,
+  'src/endpoints/remote/parts.ts': 1,
+  'src/endpoints/temporary.ts': 2,
   'src/outbox/working/working-file.ts': 1,
-  // Tells people: the one thing in there that goes to the network by itself.
+  // How long a disk takes, and for how long its folders are kept open.
+  'src/cache/files.ts': 2,
+  'src/endpoints/folder/root.ts': 2,
+  // What the kernel, a program or a browser waits for.
+  'src/fuse/kernel/notify.ts': 3,
+  'src/fuse/kernel/session.ts': 1,
+  'src/fuse/kernel/writing.ts': 1,
+  'src/fuse/mountpoint.ts': 2,
+  'src/connections/redirect-listener.ts': 1,
+  'src/endpoints/rclone/daemon.ts': 2,
+  'src/endpoints/smb/session.ts': 1,
   // A thread of its own, which no clock can be given to.
   'src/mirror/database/writer-worker.ts': 1,
-  'src/vfs/hidden/entries.ts': 1,
-  'src/vfs/hidden/hidden-folder.ts': 1,
-  'src/vfs/company/served-projects.ts': 6,
 };
 
-t.test('time and network reach the outbox, the mirror and the jobs from outside', async (t) => {
-  const pattern = /\bDate\.now\b|\bperformance\.now\b|\bset(?:Timeout|Interval)\(|(?<![\w.#]|async )fetch\(/g;
-  const files = TIMELESS.flatMap((name) => (name.endsWith('.ts') ? [join(src, name)] : sources(join(src, name))));
-  for (const file of files) {
-    const name = relative(top, file);
+/** The code of every file of the product, without comments, and how often a pattern is in it. */
+function* counted(pattern: RegExp): Generator<readonly [name: string, found: readonly string[]]> {
+  for (const file of sources(src)) {
+    if (OWN_PROGRAMS.includes(layerOf(file))) continue;
     const code = readFileSync(file, 'utf8').replace(/^\s*(?:\/\/|\/?\*).*$/gm, '');
-    const found = [...code.matchAll(pattern)].map(([text]) => text);
-    t.equal(found.length, OWN_TIME[name] ?? 0, `${name}: ${found.join(', ')}`);
+    yield [relative(top, file), [...code.matchAll(pattern)].map(([text]) => text)];
   }
+}
+
+t.test('one clock is read, and the network is reached by clients alone', async (t) => {
+  const pattern =
+    /\bDate\.now\b|\bperformance\.now\b|\bset(?:Timeout|Interval)\(|\bsetTimeout as\b|(?:await|return|=>?) fetch\(/g;
+  for (const [name, found] of counted(pattern))
+    t.equal(found.length, TIME_READ[name] ?? 0, `${name}: ${found.join(', ')}`);
+});
+
+t.test('tests decide what time it is, except where that would be wrong', async (t) => {
+  // The default of a clock that can be given is no use of it.
+  const pattern = /\bsystemClock\.|(?<!(?:=|\?\?) )\bsystemClock\b(?!.* from )/g;
+  for (const [name, found] of counted(pattern))
+    if (!GIVES_CLOCK.some((place) => name.startsWith(`src/${place}`)))
+      t.equal(found.length, OWN_TIME[name] ?? 0, `${name}: ${found.join(', ')}`);
 });
 
 /** A socket whose path would be too long elsewhere, and the two that go with a person's terminal. */

@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from './clock.js';
+
 /** The promise's result, or a rejection as soon as the signal is aborted. The work behind the promise continues. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
@@ -19,22 +21,27 @@ export interface LimitedSignal {
 
 /**
  * Aborts with another signal, or after `ms` milliseconds. With `AbortSignal.any([signal, AbortSignal.timeout(ms)])`,
- * Node 20 may garbage-collect the timer while only the combined signal refers to it; this timer is held until `end`.
+ * Node 20 may garbage-collect the timer while only the combined signal refers to it; a clock holds its timers.
  */
-export function limited(other: AbortSignal, ms: number, reason: () => unknown): LimitedSignal {
+export function limited(
+  other: AbortSignal,
+  ms: number,
+  reason: () => unknown,
+  clock: Clock = systemClock,
+): LimitedSignal {
   const controller = new AbortController();
   let isOver = false;
   const abort = (): void => {
     end();
     controller.abort(other.reason);
   };
-  const timer = setTimeout(() => {
+  const cancel = clock.after(ms, () => {
     isOver = true;
     end();
     controller.abort(reason());
-  }, ms);
+  });
   const end = (): void => {
-    clearTimeout(timer);
+    cancel();
     other.removeEventListener('abort', abort);
   };
   if (other.aborted) abort();

@@ -1,5 +1,6 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
+import { pauseAfter } from './backoff.js';
 import type { Clock } from './clock.js';
 
 /** flock(2) operations, <sys/file.h>. */
@@ -7,6 +8,8 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const EINTR = 4;
 const EWOULDBLOCK = 11;
+/** Pauses between attempts to take a lock, milliseconds. */
+const RETRY = { first: 2, factor: 1.5, longest: 100 };
 
 let flock: ((fd: number, operation: number) => number) | undefined;
 
@@ -54,11 +57,11 @@ export function tryLock(path: string): FileLock | undefined {
 
 /** Waits for the lock. Rejects with the signal's reason when aborted. */
 export async function lock(path: string, clock: Clock, signal?: AbortSignal): Promise<FileLock> {
-  for (let wait = 2; ; wait = Math.min(wait * 1.5, 100)) {
+  for (let failures = 1; ; failures++) {
     signal?.throwIfAborted();
     const held = tryLock(path);
     if (held) return held;
-    await clock.sleep(wait, signal);
+    await clock.sleep(pauseAfter(failures, RETRY), signal);
   }
 }
 

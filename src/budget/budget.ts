@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Clock, systemClock } from '../base/clock.js';
+import { Condition } from '../base/condition.js';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { CallClass, CallOptions } from './calls.js';
@@ -81,7 +82,8 @@ export class Budget {
   readonly #granted = new Map<string, number>();
   #pumping = false;
   #closed = false;
-  #wake: (() => void) | undefined;
+  /** Told when a call was queued or withdrawn, or a reply arrived. */
+  readonly #changed = new Condition();
   /** False while the pump sleeps for the spike window alone: no reply can shorten that. */
   #repliesMatter = true;
   #blockedUntil: number | undefined;
@@ -136,7 +138,7 @@ export class Budget {
       const isFirst = !this.#queue.classes().includes(options.class);
       this.#queue.add(waiter);
       if (!this.#pumping) void this.#pump();
-      else if (isFirst) this.#signal();
+      else if (isFirst) this.#changed.changed();
       if (options.class === 'interactive') void this.#giveUp(waiter, end.signal);
     });
   }
@@ -229,7 +231,7 @@ export class Budget {
       this.#queue.remove(waiter);
       waiter.reject(new Failure('interrupted'));
     }
-    this.#signal();
+    this.#changed.changed();
     this.#ledger.close();
   }
 
@@ -266,7 +268,7 @@ export class Budget {
             () => this.#ledger.recentOwn(),
             () => this.#grant(),
           );
-        else await this.#sleep(wait);
+        else await this.#changed.nextWithin(wait, this.#clock);
       }
     } catch (error) {
       for (const waiter of [...this.#queue]) {
@@ -321,13 +323,13 @@ export class Budget {
         open = false;
         this.#note(() => this.#ledger.answered(entry, status, rateHeaders(headers)));
         if (status === 429) this.#options.log.warn({ status }, 'the server refused a call: rate limit');
-        if (this.#repliesMatter) this.#signal();
+        if (this.#repliesMatter) this.#changed.changed();
       },
       ended: () => {
         if (!open || this.#closed) return;
         open = false;
         this.#note(() => this.#ledger.ended(entry));
-        if (this.#repliesMatter) this.#signal();
+        if (this.#repliesMatter) this.#changed.changed();
       },
     };
   }
@@ -365,22 +367,6 @@ export class Budget {
     const local = new Date(this.#clock.now() + until - now).toISOString();
     const message = `the API calls of this hour are used up for ${callClass} calls until ${local}`;
     this.#options.log[callClass === 'interactive' ? 'warn' : 'info']({ until: local }, message);
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    try {
-      await this.#clock.sleep(ms, woken.signal);
-    } catch {
-      // Woken early: a call was queued or withdrawn, or a reply arrived.
-    } finally {
-      this.#wake = undefined;
-    }
-  }
-
-  #signal(): void {
-    this.#wake?.();
   }
 }
 

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { pauseAfter } from '../base/backoff.js';
 import { Failure } from '../base/errors.js';
 import { type DownloadContext, Downloads } from './downloads.js';
 import { type ByteRange, RangeSet } from './ranges.js';
@@ -16,11 +17,9 @@ export interface BlobContext extends DownloadContext {
 
 /** Bytes that `fetch` reads at once. */
 const FETCHED_AT_ONCE_BYTES = 2 ** 20;
-/**
- * Attempts to read from a disk that fails at the moment, and milliseconds before the second attempt; doubles each time.
- */
+/** Attempts to read from a disk that fails at the moment, and the pauses between them, milliseconds. */
 const ATTEMPTS = 9;
-const BACKOFF = 10;
+const RETRY = { first: 10 };
 /** Most times that a read is started while the storage's bytes change. */
 const MOST_BEGUN = 2;
 
@@ -235,7 +234,7 @@ export class Blob {
           return;
         }
         if (attempt === ATTEMPTS) waiter.reject(new Failure('content-unreadable', { what: this.version.label }, error));
-        else await this.#pause(BACKOFF * 2 ** (attempt - 1));
+        else await this.#pause(pauseAfter(attempt, RETRY));
       }
     }
   }

@@ -2,7 +2,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { BandwidthLimiter } from '../base/bandwidth.js';
-import { type Clock, systemClock } from '../base/clock.js';
+import { type Clock, every, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { RemoteId, VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
@@ -75,7 +75,7 @@ export class ContentCache implements Sharer {
   readonly #context: BlobContext;
   readonly #count: DownloadCounters = { hits: 0, misses: 0, fetchedBytes: 0, requests: 0 };
   readonly #blobs = new KnownBlobs();
-  readonly #housekeeping: NodeJS.Timeout;
+  readonly #endHousekeeping: () => void;
   readonly #leave: (() => void) | undefined;
   #isKept: (remote: RemoteId, version: VersionId) => boolean = () => false;
   #work: Promise<void> = Promise.resolve();
@@ -95,7 +95,7 @@ export class ContentCache implements Sharer {
     } catch (error) {
       throw new Failure('state-unwritable', { path: folder }, error);
     }
-    this.#index = new BlobIndex(join(folder, 'cache.db'), options.boot ?? bootId(), log, () => clock.now());
+    this.#index = new BlobIndex(join(folder, 'cache.db'), options.boot ?? bootId(), log, clock);
     const { limit, reserve, shared } = options;
     const evict = (bytes: number): Promise<number> => shared?.evict(bytes) ?? this.evict(bytes);
     const others = (): number => (shared ? shared.occupied - this.occupied : 0);
@@ -128,7 +128,7 @@ export class ContentCache implements Sharer {
       (version) => this.#prefetch(version),
       () => clock.monotonic(),
     );
-    this.#housekeeping = setInterval(() => this.#later(() => this.#keepHouse()), HOUSEKEEPING_MS).unref();
+    this.#endHousekeeping = every(clock, HOUSEKEEPING_MS, () => this.#later(() => this.#keepHouse()));
     if (!this.#index.wasClean) this.#later(() => this.#removeLeftovers());
   }
 
@@ -263,7 +263,7 @@ export class ContentCache implements Sharer {
     if (this.#closed) return;
     this.#closed = true;
     this.#leave?.();
-    clearInterval(this.#housekeeping);
+    this.#endHousekeeping();
     await Promise.all(this.#blobs.inUse.map((blob) => blob.shut()));
     await this.#work;
     await this.#sync();

@@ -17,6 +17,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LRUCache } from 'lru-cache';
+import { systemClock } from '../base/clock.js';
 import { errnoOf } from '../base/errors.js';
 
 const unlinkAsync = promisify(unlink);
@@ -123,7 +124,7 @@ export class BlobFiles {
       if (this.#indirect > 0) this.#indirect--;
       return this.#readLater(file, target, position);
     }
-    const began = performance.now();
+    const began = systemClock.monotonic();
     this.#use(file, false, ({ fd }) => {
       let done = 0;
       while (done < target.length) {
@@ -132,7 +133,7 @@ export class BlobFiles {
         done += n;
       }
     });
-    if (performance.now() - began > SLOW_READ_MS) this.#indirect = SLOW_READS;
+    if (systemClock.monotonic() - began > SLOW_READ_MS) this.#indirect = SLOW_READS;
     return undefined;
   }
 

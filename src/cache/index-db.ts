@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import type { RemoteId, VersionId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { type Database, openDatabase, type Statement } from '../database/open.js';
@@ -51,13 +52,13 @@ const RETRY_MS = 5000;
 export class BlobIndex {
   readonly #db: Database;
   readonly #log: Log;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #changed = new Map<VersionId, Changed>();
   readonly #touched = new Set<VersionId>();
   #epoch: number;
   /** Seconds; never decreases, even if the clock is set back. */
   #lastUse: number;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelWrite: (() => void) | undefined;
   #failing = false;
   /** Whether the last owner closed the index; if not, there may be files without a row. */
   readonly wasClean: boolean;
@@ -74,9 +75,9 @@ export class BlobIndex {
   readonly #state: Statement<[], State>;
 
   /** `boot` is an id of the machine's boot. @throws Failure as `openDatabase` */
-  constructor(path: string, boot: string, log: Log, now: () => number) {
+  constructor(path: string, boot: string, log: Log, clock: Clock) {
     this.#log = log;
-    this.#now = now;
+    this.#clock = clock;
     const db = openDatabase(path, indexOptions);
     this.#db = db;
     this.#find = db.prepare('SELECT version, remote, file, size, bytes, ranges, etag FROM blobs WHERE version = ?');
@@ -185,7 +186,7 @@ export class BlobIndex {
     const changed = [...take(this.#changed.entries(), BATCH_ROWS)];
     const touched = [...take(this.#touched, BATCH_ROWS)];
     if (changed.length + touched.length === 0) return false;
-    this.#lastUse = Math.max(this.#lastUse, Math.floor(this.#now() / 1000));
+    this.#lastUse = Math.max(this.#lastUse, Math.floor(this.#clock.now() / 1000));
     const used = this.#lastUse;
     const work = this.#db.transaction(() => {
       for (const [, record] of changed) {
@@ -245,18 +246,18 @@ export class BlobIndex {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#cancelWrite?.();
     await this.flushAll();
-    clearTimeout(this.#timer);
+    this.#cancelWrite?.();
     if (!this.#failing) this.#db.prepare('UPDATE state SET clean = 1').run();
     this.#db.close();
   }
 
   #schedule(delay: number): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    this.#cancelWrite ??= this.#clock.after(delay, () => {
+      this.#cancelWrite = undefined;
       if (this.flush()) this.#schedule(1);
-    }, delay).unref();
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+import { Condition } from '../base/condition.js';
 import { Failure } from '../base/errors.js';
 
 /** Block sizes, bytes. Small blocks are used if many downloads share the memory, or few bytes are expected. */
@@ -14,7 +15,7 @@ export class Memory {
   #used = 0;
   /** Bytes of used blocks that are being written to disk. The other used blocks still wait for bytes. */
   #leaving = 0;
-  #waiting: (() => void)[] = [];
+  readonly #freed = new Condition();
 
   /** Bytes needed so that `connections` stalled downloads, each with an unfinished block, never block the others. */
   static least(connections: number): number {
@@ -51,10 +52,7 @@ export class Memory {
   release(block: Buffer, wasLeaving: boolean): void {
     this.#used -= block.length;
     if (wasLeaving) this.#leaving -= block.length;
-    if (this.#waiting.length === 0 || (this.#used >= this.#limit && this.#leaving > 0)) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const go of waiting) go();
+    if (this.#used < this.#limit || this.#leaving === 0) this.#freed.changed();
   }
 
   recycle(block: Buffer): void {
@@ -84,13 +82,7 @@ export class Memory {
     while (this.#used >= this.#limit) {
       if (signal.aborted) throw new Failure('interrupted', {}, signal.reason);
       if (this.#leaving === 0) flush();
-      let leave!: () => void;
-      await new Promise<void>((resolve) => {
-        leave = resolve;
-        this.#waiting.push(resolve);
-        signal.addEventListener('abort', leave, { once: true });
-      });
-      signal.removeEventListener('abort', leave);
+      await this.#freed.next(signal);
     }
   }
 }

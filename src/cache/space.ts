@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs';
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
+import { OncePer } from '../base/once-per.js';
 
 export interface SpaceOptions {
   readonly folder: string;
@@ -20,8 +21,6 @@ export interface SpaceOptions {
 const FREE_IS_GOOD_MS = 1000;
 /** Milliseconds for which nothing is stored after eviction freed too little, or a write failed. */
 const FULL_PAUSE_MS = 3000;
-/** Milliseconds between two log lines about a full cache. */
-const LOG_INTERVAL_MS = 600_000;
 const BLOCK_BYTES = 4096;
 
 /** Bytes on disk that content of this length occupies. */
@@ -30,6 +29,7 @@ export const occupied = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES
 /** Decides what may be stored: stays within the limit and keeps the reserve free. */
 export class Space {
   readonly #options: SpaceOptions;
+  readonly #logged: OncePer;
   limit: number;
   /** Bytes occupied by the blobs. */
   used: number;
@@ -38,11 +38,11 @@ export class Space {
   #free = 0;
   #freeAt = Number.NEGATIVE_INFINITY;
   #pausedUntil = Number.NEGATIVE_INFINITY;
-  #saidAt = Number.NEGATIVE_INFINITY;
   #evicting: Promise<number> | undefined;
 
   constructor(options: SpaceOptions, used: number) {
     this.#options = options;
+    this.#logged = new OncePer(options.clock);
     this.limit = options.limit;
     this.used = used;
   }
@@ -137,11 +137,10 @@ export class Space {
   }
 
   #pause(message: string, error?: unknown): void {
-    const now = this.#now();
-    this.#pausedUntil = now + FULL_PAUSE_MS;
-    if (now - this.#saidAt < LOG_INTERVAL_MS) return;
-    this.#saidAt = now;
-    this.#options.log.warn({ limit: this.limit, used: this.used, reserve: this.#options.reserve, error }, message);
+    this.#pausedUntil = this.#now() + FULL_PAUSE_MS;
+    const { limit, used } = this;
+    const { log, reserve } = this.#options;
+    this.#logged.run('full', () => log.warn({ limit, used, reserve, error }, message));
   }
 
   #now(): number {

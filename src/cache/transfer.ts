@@ -1,3 +1,4 @@
+import { pauseAfter } from '../base/backoff.js';
 import type { BandwidthLimiter } from '../base/bandwidth.js';
 import type { Clock } from '../base/clock.js';
 import { Failure, type FailureCode, isFailure } from '../base/errors.js';
@@ -39,8 +40,8 @@ const ATTEMPTS = 4;
 const RETRY_LIMIT_MS = 8000;
 /** Bytes that count as progress. */
 const PROGRESS_BYTES = 64 * 1024;
-/** Milliseconds before the first retry; doubles each time. */
-const BACKOFF_MS = 100;
+/** Pauses before the retries, milliseconds. */
+const RETRY = { first: 100 };
 
 const HURRIED = new Failure('interrupted');
 
@@ -163,7 +164,7 @@ export class RangeDownload {
       const isLate = this.#callClass === 'interactive' && clock.monotonic() - since > RETRY_LIMIT_MS;
       if (++attempt >= ATTEMPTS || isLate) throw problem;
       log.debug({ error: problem, file: this.version.label, position: this.position }, 'a download is repeated');
-      await clock.sleep(BACKOFF_MS * 2 ** (attempt - 1), this.#abort.signal);
+      await clock.sleep(pauseAfter(attempt, RETRY), this.#abort.signal);
     }
   }
 

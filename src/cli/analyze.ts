@@ -33,7 +33,7 @@ export const analyzeCommand: Command = {
     process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
     try {
       const given = { state, options, projectOptions: projectOptions(options), log };
-      const found = await analyzeSource(context.argument(0), { platform, most }, given, stop.signal);
+      const found = await analyzeSource(context.argument(0), { platform, most, signal: stop.signal }, given);
       context.show(found, () => describe(found));
     } finally {
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../base/clock.js';
 import { isFailure } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
 import { askWithin, isAbsent, LOOK_LIMIT_MS } from '../daemon/control.js';
@@ -57,7 +57,7 @@ async function watch(state: StateFolder, mountpoint: string | undefined, context
     if (line !== before) context.show(answers, () => line);
     before = line;
     if (answers.every((answer) => answer.state === 'dead' || ('crawl' in answer && answer.crawl.done))) return;
-    await sleep(WATCH_INTERVAL_MS);
+    await systemClock.sleep(WATCH_INTERVAL_MS);
   }
 }
 

@@ -26,7 +26,10 @@ export interface ClientHosts {
  * path and slash (`https://api.procore.com/`), gives both. Without an entry: production.
  * @throws Failure `usage` for an entry that is not an http(s) address
  */
-export function deriveHosts(entered: { readonly domain?: string; readonly api?: string }): ClientHosts {
+export function deriveHosts(entered: {
+  readonly domain?: string | undefined;
+  readonly api?: string | undefined;
+}): ClientHosts {
   const domain = entered.domain === undefined ? undefined : originOf(entered.domain);
   const api = entered.api === undefined ? undefined : originOf(entered.api);
   const known = environmentOf(domain ?? api ?? environments[0].api);

@@ -1,5 +1,6 @@
 import * as oauth from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
+import { pauseAfter } from '../base/backoff.js';
 import type { Clock } from '../base/clock.js';
 import { errnoOf, Failure, type FailureCode, isFailure } from '../base/errors.js';
 import { Secret } from '../base/secret.js';
@@ -115,9 +116,10 @@ export async function grant(
   }
 }
 
-/** Waits before the second and third attempt, milliseconds. */
-const PAUSES = [500, 1500];
-const LONGEST_PAUSE = 10_000;
+/** Attempts at a grant, and the pauses between them, milliseconds. */
+const ATTEMPTS = 3;
+const RETRY = { first: 500, factor: 3, jitter: 0.25 };
+const LONGEST_PAUSE_MS = 10_000;
 
 /** Repeats a grant while `mayRepeat` reports that this does no harm; at most three attempts. */
 export async function persistently<T>(
@@ -125,15 +127,13 @@ export async function persistently<T>(
   mayRepeat: (failure: GrantFailure) => boolean,
   work: () => Promise<T>,
 ): Promise<T> {
-  for (const pause of PAUSES) {
+  for (let attempt = 1; ; attempt++)
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof GrantFailure) || !mayRepeat(error)) throw error;
-      await clock.sleep(Math.min(error.retryAfter ?? pause * (0.75 + Math.random() / 2), LONGEST_PAUSE));
+      if (attempt === ATTEMPTS || !(error instanceof GrantFailure) || !mayRepeat(error)) throw error;
+      await clock.sleep(Math.min(error.retryAfter ?? pauseAfter(attempt, RETRY), LONGEST_PAUSE_MS));
     }
-  }
-  return work();
 }
 
 function grantFailure(error: unknown, client: OAuthClient, refused: FailureCode): GrantFailure {

@@ -1,7 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { abortable } from '../base/abort.js';
+import { systemClock } from '../base/clock.js';
+import { Condition } from '../base/condition.js';
 import { errnoOf, Failure } from '../base/errors.js';
 
 /** A request of the browser with `?code=…&state=…` or `?error=…`. Exactly one of the answer methods must be called. */
@@ -26,7 +27,7 @@ interface Passage {
 
 interface Shared {
   readonly waiting: Visit[];
-  wake(): void;
+  readonly arrived: Condition;
   passage: Passage | undefined;
 }
 
@@ -49,7 +50,7 @@ export class RedirectListener {
 
   /** `port` 0: any free port. @throws Failure `redirect-port-busy`, `usage` */
   static async open(port: number): Promise<RedirectListener> {
-    const shared: Shared = { waiting: [], wake: () => undefined, passage: undefined };
+    const shared: Shared = { waiting: [], arrived: new Condition(), passage: undefined };
     const { waiting } = shared;
     const serve = (request: IncomingMessage, response: ServerResponse): void => {
       const visit = visitOf(request, response);
@@ -58,7 +59,7 @@ export class RedirectListener {
       else if (waiting.length >= MOST_WAITING) visit.refuse();
       else {
         waiting.push(visit);
-        shared.wake();
+        shared.arrived.changed();
       }
     };
     for (let attempt = 1; ; attempt++) {
@@ -87,14 +88,9 @@ export class RedirectListener {
 
   /** Waits for the next visit. Rejects with the signal's reason. */
   async visit(signal: AbortSignal): Promise<Visit> {
-    for (;;) {
-      const visit = this.#shared.waiting.shift();
-      if (visit) return visit;
-      const arrival = new Promise<void>((resolve) => {
-        this.#shared.wake = resolve;
-      });
-      await abortable(arrival, signal);
-    }
+    const { waiting, arrived } = this.#shared;
+    await arrived.until(() => waiting.length > 0, signal);
+    return waiting.shift()!;
   }
 
   /** Closes the listener after replies in progress are sent. */
@@ -125,9 +121,9 @@ async function listen(
 async function close(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  const limit = setTimeout(() => server.closeAllConnections(), 1000);
+  const cancel = systemClock.after(1000, () => server.closeAllConnections());
   await closed;
-  clearTimeout(limit);
+  cancel();
 }
 
 const isAt = ({ method, url }: IncomingMessage, path: string): boolean => method === 'GET' && sameText(url ?? '', path);

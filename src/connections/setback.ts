@@ -1,9 +1,9 @@
+import { Pauses } from '../base/backoff.js';
 import type { Clock } from '../base/clock.js';
 import { isFailure } from '../base/errors.js';
 
-/** Milliseconds. */
-const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE = 15_000;
+/** Milliseconds for which a failure is remembered. */
+const REMEMBERED = { first: 1000, longest: 15_000 };
 
 /**
  * Remembers a failure for a while, so that many requests for a token do not each call a login host that refused or was
@@ -11,9 +11,9 @@ const LONGEST_PAUSE = 15_000;
  */
 export class Setback {
   readonly #clock: Clock;
+  readonly #pauses = new Pauses(REMEMBERED);
   #failure: unknown;
   #until = 0;
-  #pause = FIRST_PAUSE_MS;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,7 +26,7 @@ export class Setback {
 
   /** The cause may be gone: the next attempt may be made at once. */
   forget(): void {
-    this.#pause = FIRST_PAUSE_MS;
+    this.#pauses.reset();
     this.#until = 0;
   }
 
@@ -40,8 +40,7 @@ export class Setback {
       // Being signed out is local knowledge: it causes no request, and a new sign-in ends it.
       if (isFailure(error, 'signed-out')) throw error;
       this.#failure = error;
-      this.#until = this.#clock.monotonic() + this.#pause;
-      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+      this.#until = this.#clock.monotonic() + this.#pauses.next();
       throw error;
     }
   }

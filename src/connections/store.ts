@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, Failure, isFailure } from '../base/errors.js';
+import { asCompanyId, asProjectId } from '../base/ids.js';
 import type { Secret } from '../base/secret.js';
 import { type Connection, connectionSchema } from './connection.js';
 import { listPrivateFolder, makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from './files.js';
+import type { ClientHosts } from './hosts.js';
 import { Secrets } from './secrets.js';
 import { type TargetConnection, targetConnectionSchema } from './target-connection.js';
 
@@ -14,7 +16,34 @@ const STATE_HOME = '.local/state';
 const PROGRAM = 'procorefs';
 
 /** Fields of a new connection; default names are `Procore`, `Procore 2`, … */
-export type NewConnection = Omit<Connection, 'id' | 'name' | 'createdAt' | 'platform'> & { readonly name?: string };
+export type NewConnection = Omit<Connection, 'id' | 'name' | 'createdAt' | 'platform'> & {
+  readonly name?: string | undefined;
+};
+
+/** The fields for what a person entered, and for the app and the hosts that follow from it. */
+export const newConnectionOf = (
+  {
+    hosts,
+    clientId,
+    isDefault,
+  }: { readonly hosts: ClientHosts; readonly clientId: string; readonly isDefault: boolean },
+  {
+    company,
+    project,
+    ...given
+  }: Pick<NewConnection, 'name' | 'grant' | 'maxCallsPerHour'> & {
+    readonly company: number | undefined;
+    readonly project: number | undefined;
+  },
+): NewConnection => ({
+  ...given,
+  apiUrl: hosts.apiUrl,
+  loginUrl: hosts.loginUrl,
+  clientId,
+  defaultClient: isDefault || undefined,
+  company: company === undefined ? undefined : asCompanyId(company),
+  project: project === undefined ? undefined : asProjectId(project),
+});
 
 export type AnyConnection = Connection | TargetConnection;
 

@@ -1,7 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
-import { systemClock } from '../base/clock.js';
+import { Pauses } from '../base/backoff.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { readConfiguration } from '../base/configuration.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -47,10 +48,9 @@ export function readConfiguredMounts({ configFile }: StateFolder): ConfiguredMou
   });
 }
 
-/** Milliseconds between two checks, and before a failed mount is tried again; the latter doubles each time. */
+/** Milliseconds between two checks, and before a failed mount is tried again. */
 const CHECK_INTERVAL_MS = 2000;
-const RETRY_FIRST = 5000;
-const RETRY_LAST = 300_000;
+const RETRY = { first: 5000, longest: 300_000 };
 /** Milliseconds to wait for the first mounts at the start. */
 const START_LIMIT = 30_000;
 /** Seconds for uploading an outbox when the service ends. */
@@ -66,7 +66,7 @@ interface Kept {
   state: 'waiting' | 'mounted' | 'left';
   failure: Failure | undefined;
   retryAt: number;
-  wait: number;
+  readonly pauses: Pauses;
 }
 
 export interface ConfiguredMountsOptions {
@@ -75,6 +75,7 @@ export interface ConfiguredMountsOptions {
   /** Resolves when the mount answers. Its process then runs on its own; before that, the signal ends it. */
   readonly start: (mount: ConfiguredMount, signal: AbortSignal) => Promise<void>;
   readonly log: Log;
+  readonly clock?: Clock;
 }
 
 /**
@@ -84,19 +85,21 @@ export interface ConfiguredMountsOptions {
  */
 export class ConfiguredMounts {
   readonly #options: ConfiguredMountsOptions;
+  readonly #clock: Clock;
   readonly #kept: readonly Kept[];
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
 
   constructor(options: ConfiguredMountsOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
     this.#kept = options.mounts.map((mount) => ({
       mount,
       place: mount.mountpoint,
       state: 'waiting',
       failure: undefined,
       retryAt: 0,
-      wait: RETRY_FIRST,
+      pauses: new Pauses(RETRY),
     }));
   }
 
@@ -106,7 +109,7 @@ export class ConfiguredMounts {
     const first = this.#look();
     this.#loop = first.then(() => this.#watch());
     const limit = new AbortController();
-    await Promise.race([first, systemClock.sleep(START_LIMIT, limit.signal).catch(() => undefined)]);
+    await Promise.race([first, this.#clock.sleep(START_LIMIT, limit.signal).catch(() => undefined)]);
     limit.abort();
   }
 
@@ -142,7 +145,7 @@ export class ConfiguredMounts {
   async #watch(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await systemClock.sleep(CHECK_INTERVAL_MS, signal).catch(() => undefined);
+      await this.#clock.sleep(CHECK_INTERVAL_MS, signal).catch(() => undefined);
       if (!signal.aborted) await this.#look();
     }
   }
@@ -153,7 +156,7 @@ export class ConfiguredMounts {
   }
 
   async #keep(one: Kept): Promise<void> {
-    if (one.state === 'left' || Date.now() < one.retryAt) return;
+    if (one.state === 'left' || this.#clock.now() < one.retryAt) return;
     const { mount } = one;
     try {
       const record = await this.#record(one);
@@ -174,12 +177,11 @@ export class ConfiguredMounts {
       await this.#options.start(mount, this.#stop.signal);
       one.state = 'mounted';
       one.failure = undefined;
-      one.wait = RETRY_FIRST;
+      one.pauses.reset();
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       one.failure = isFailure(error) ? error : new Failure('internal', {}, error);
-      one.retryAt = Date.now() + one.wait;
-      one.wait = Math.min(RETRY_LAST, one.wait * 2);
+      one.retryAt = this.#clock.now() + one.pauses.next();
       this.#options.log.error(
         { error, mountpoint: mount.mountpoint },
         'a mount of the configuration failed; it is tried again',

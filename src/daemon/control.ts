@@ -1,6 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson } from '../base/errors.js';
+import { systemClock } from '../base/clock.js';
+import { errnoOf, Failure, type FailureJson, failureFromJson, failureToJson, isFailure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { isOrphaned, type MountRecord } from '../project/state-folder.js';
 
@@ -74,7 +75,7 @@ export class ControlServer {
   /** Pending requests are answered first, since one of them may have caused the close. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const limit = new Promise<void>((resolve) => setTimeout(resolve, ANSWER_LIMIT_MS).unref());
+    const limit = new Promise<void>((resolve) => systemClock.after(ANSWER_LIMIT_MS, resolve));
     await Promise.race([Promise.all(this.#answering), limit]);
     for (const socket of this.#sockets) socket.destroySoon();
     await closed;
@@ -201,6 +202,20 @@ export async function askWithin<T>(
     const { mountpoint: path, pid } = record;
     throw new Failure('daemon-silent', { path, pid, seconds: ms / 1000 });
   }
+}
+
+/** Milliseconds between two attempts of `afterEnding`. */
+const ENDING_PAUSE_MS = 200;
+
+/** Repeats work that a shutdown of another daemon hinders, for at most `ms` milliseconds. */
+export async function afterEnding<T>(ms: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  for (const limit = systemClock.monotonic() + ms; ; await systemClock.sleep(ENDING_PAUSE_MS, signal))
+    try {
+      return await work();
+    } catch (error) {
+      const isEnding = isFailure(error, 'daemon-ending') || isFailure(error, 'already-owned');
+      if (!isEnding || systemClock.monotonic() > limit) throw error;
+    }
 }
 
 /** Whether `askDaemon` failed because no daemon listens there. */

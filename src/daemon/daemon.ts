@@ -1,3 +1,4 @@
+import { systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { inOrder } from '../base/in-order.js';
 import type { Log } from '../base/log.js';
@@ -125,7 +126,7 @@ export class Daemon {
         mountpoint: request.mountpoint,
         source: request.source,
         pid: process.pid,
-        since: Date.now(),
+        since: systemClock.now(),
         socket: this.#socket,
         log: this.#options.logPath,
       });
@@ -193,12 +194,17 @@ export class Daemon {
   async #end(why: string): Promise<void> {
     const { projects, home, log } = this.#options;
     log.info({ why }, 'the daemon ends');
-    const limited = (): NodeJS.Timeout => setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS);
+    const limited = (): AbortController => {
+      const over = new AbortController();
+      const exit = (): void => process.exit(1);
+      systemClock.sleep(SHUTDOWN_LIMIT_MS, over.signal).then(exit, () => undefined);
+      return over;
+    };
     let limit = limited();
     // If one step fails, the others must still run, above all the upload of pending changes.
     await this.jobs.close().catch((error: unknown) => log.error({ error }, 'the jobs did not end cleanly'));
     await this.mounts.close().catch((error: unknown) => log.error({ error }, 'unmounting failed'));
-    clearTimeout(limit);
+    limit.abort();
     const waitedFor = await this.#whatWasAsked();
     limit = limited();
     const drained = projects.all
@@ -213,7 +219,7 @@ export class Daemon {
       () => (home.kind === 'company' ? home.company.close() : undefined),
       () => projects.close(),
     ).catch((error: unknown) => log.error({ error }, 'what was open did not end cleanly'));
-    clearTimeout(limit);
+    limit.abort();
   }
 
   /** Waits for the work of `whileAsked`. Returns the projects for which it succeeded. */

@@ -1,3 +1,4 @@
+import { every, systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { MountedProject } from './mounted-view.js';
 
@@ -38,20 +39,20 @@ export async function drainProjects(
   // Not AbortSignal.timeout: Node 20 may garbage-collect a signal to which only another signal refers.
   const limit = new AbortController();
   const end = (): void => limit.abort(new Failure('interrupted'));
-  const timer = timeout === undefined ? undefined : setTimeout(end, timeout * 1000);
+  const cancel = timeout === undefined ? undefined : systemClock.after(timeout * 1000, end);
   for (const one of [signal, hurry]) {
     one?.addEventListener('abort', end, { once: true });
     if (one?.aborted) end();
   }
   const look = progressOf(parts);
-  const telling = setInterval(() => tell(look()), TOLD_EVERY_MS);
+  const endTelling = every(systemClock, TOLD_EVERY_MS, () => tell(look()));
   try {
     await Promise.all(parts.map(({ project }) => project.scheduler.drain(limit.signal)));
   } catch (error) {
     if (!limit.signal.aborted) throw error;
   } finally {
-    clearTimeout(timer);
-    clearInterval(telling);
+    cancel?.();
+    endTelling();
     for (const one of [signal, hurry]) one?.removeEventListener('abort', end);
   }
   signal.throwIfAborted();
@@ -75,7 +76,7 @@ function progressOf(parts: readonly MountedProject[]): () => DrainProgress {
       }
     return sum;
   };
-  const began = { at: performance.now(), spent: spent(), left: waiting().left };
+  const began = { at: systemClock.monotonic(), spent: spent(), left: waiting().left };
   return () => {
     const now = waiting();
     return {
@@ -83,7 +84,7 @@ function progressOf(parts: readonly MountedProject[]): () => DrainProgress {
       done: Math.max(0, began.left - now.left),
       // The count may decrease, as it drops calls that are an hour old.
       calls: Math.max(0, spent() - began.spent),
-      seconds: (performance.now() - began.at) / 1000,
+      seconds: (systemClock.monotonic() - began.at) / 1000,
     };
   };
 }

@@ -85,10 +85,11 @@ export function controlMethods(daemon: Daemon, project: Project | undefined): Co
       const words = {
         platform: typeof platform === 'string' && isPlatform(platform) ? platform : undefined,
         most: typeof most === 'number' ? most : 0,
+        signal,
       };
       const lease = daemon.projects.hold(project);
       try {
-        return await analyzeProject(project, text(folder), words, signal);
+        return await analyzeProject(project, text(folder), words);
       } finally {
         await lease.release();
       }

@@ -1,7 +1,7 @@
 import { BandwidthLimiter } from '../base/bandwidth.js';
 import { lineOf } from '../base/bandwidth-option.js';
 import { systemClock } from '../base/clock.js';
-import { Failure, isFailure } from '../base/errors.js';
+import { Failure } from '../base/errors.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections, requireEnabled } from '../connections/store.js';
@@ -16,7 +16,7 @@ import { parseSource, type Source } from '../project/source.js';
 import { StateFolder } from '../project/state-folder.js';
 import { PreviewBudget } from '../vfs/preview-budget.js';
 import type { Privacy } from '../vfs/privacy.js';
-import { askDaemon } from './control.js';
+import { afterEnding, askDaemon } from './control.js';
 import { Daemon, type Home, SHUTDOWN_LIMIT_MS } from './daemon.js';
 import { clearDeadMounts } from './dead-mounts.js';
 import { controlMethods } from './methods.js';
@@ -117,21 +117,16 @@ async function ownOrDelegate(
   try {
     const project = mount.company ? undefined : await resolveSource(connections, connection, source, session.value);
     const socket = state.socket(project ? projectKey({ connection, project }) : companyKey(connection));
-    for (const limit = Date.now() + SHUTDOWN_LIMIT_MS; ; await systemClock.sleep(200)) {
+    return await afterEnding(SHUTDOWN_LIMIT_MS, async (): Promise<Home | undefined> => {
       try {
         if (project) return { kind: 'project', lease: await projects.acquireKnown(connection, project) };
         return { kind: 'company', company: await CompanyHome.open(connection, projects, state, log) };
       } catch (error) {
         if (!(error instanceof Owned)) throw error;
-        try {
-          await delegate(socket, mount, error);
-          return undefined;
-        } catch (refused) {
-          const isEnding = isFailure(refused, 'daemon-ending') || isFailure(refused, 'already-owned');
-          if (!isEnding || Date.now() > limit) throw refused;
-        }
+        await delegate(socket, mount, error);
+        return undefined;
       }
-    }
+    });
   } finally {
     session.release();
   }

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import { inOrder } from '../base/in-order.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
@@ -88,6 +89,7 @@ export async function openService({ state, options, mount, listen, tls, version 
           connectionTotals({ state, projects, connections, mayCrawl }, id, path, signal),
         mirrored: (...words) => mirroredFolder({ state, projects, privacy }, ...words),
         conceals: (isReader) => concealsPrivate(privacy, isReader),
+        clock: systemClock,
         log,
       },
       database,

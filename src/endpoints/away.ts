@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { systemClock } from '../base/clock.js';
 import { type Failure, isFailure } from '../base/errors.js';
 import { conflictName } from '../outbox/upload/conflict-name.js';
 import { type DetachedName, detachedNameOf } from './detached-names.js';
@@ -62,7 +63,7 @@ export async function bringBack(from: string, path: string, { move, makeFolders 
   const { signal } = new AbortController();
   let place = path;
   let isMissing = false;
-  for (let at = Date.now(), tries = 0; ; at += 1000) {
+  for (let at = systemClock.now(), tries = 0; ; at += 1000) {
     try {
       return await move(from, place, signal);
     } catch (error) {

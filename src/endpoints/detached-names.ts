@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import { systemClock } from '../base/clock.js';
 import { isFailure } from '../base/errors.js';
 import { ranSince } from '../base/process.js';
 import { childPath, nameOf, OWN_PREFIX, parentOf } from './paths.js';
@@ -77,7 +78,7 @@ export async function withHiddenPath<T>(
   folders: DetachedFolders,
   use: (at: string) => Promise<T>,
 ): Promise<T> {
-  const token = [HOST, process.pid.toString(36), Date.now().toString(36), (count++).toString(36)].join('-');
+  const token = [HOST, process.pid.toString(36), systemClock.now().toString(36), (count++).toString(36)].join('-');
   const before = `${token}-${tagOf(seen)}-${tagOf(ours)}${trash ? `~${trash.days}~${trash.job}~` : '-'}`;
   const name = nameOf(path);
   const whole = DETACHED_PREFIX + before + name;
@@ -110,7 +111,7 @@ export function detachedNameOf(name: string): DetachedName | undefined {
     isOurs: (identity) => tagOf(identity) === ours,
     get isUnderWay() {
       const time = Number.parseInt(since!, 36);
-      if (host !== HOST) return Date.now() - time < GIVEN_UP_MS;
+      if (host !== HOST) return systemClock.now() - time < GIVEN_UP_MS;
       const process_ = Number.parseInt(pid!, 36);
       return process_ === process.pid ? underWay.has(token!) : ranSince(process_, time);
     },

@@ -1,7 +1,9 @@
 import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '../base/clock.js';
 import { errnoOf, Failure } from '../base/errors.js';
 import { ranSince } from '../base/process.js';
+import { DAY_MS } from '../base/zone.js';
 import { PART_DAYS } from './paths.js';
 
 /** Creates a private folder (0700), which the caller removes. */
@@ -9,7 +11,6 @@ export type MakeFolder = (purpose: string) => Promise<string>;
 
 /** `PURPOSE-PID-SINCE-RANDOM`: the owning process, and its start time (milliseconds since the epoch). */
 const OWNED = /-(\d+)-(\d+)-[^-]+$/;
-const DAY_MS = 86_400_000;
 
 /** Where content is completed before it is sent: the next attempt finds interrupted content there. */
 export const stagingPath = (state: string): string => join(state, 'jobs', 'staging');
@@ -30,7 +31,7 @@ export function temporaryIn(state: string): MakeFolder {
     try {
       await mkdir(above, { recursive: true, mode: 0o700 });
       await sweepOnce(state);
-      return await mkdtemp(join(above, `${purpose}-${process.pid}-${Date.now()}-`));
+      return await mkdtemp(join(above, `${purpose}-${process.pid}-${systemClock.now()}-`));
     } catch (error) {
       const code = errnoOf(error);
       if (code === 'ENOSPC' || code === 'EDQUOT')
@@ -46,7 +47,7 @@ export async function sweepTemporary(state: string): Promise<void> {
     const [, pid, since] = OWNED.exec(name) ?? [];
     return Promise.resolve(pid === undefined || !ranSince(Number(pid), Number(since)));
   });
-  const old = Date.now() - PART_DAYS * DAY_MS;
+  const old = systemClock.now() - PART_DAYS * DAY_MS;
   // A staged file has the time of its content as its mtime: its last use is its ctime.
   await removeFrom(stagingPath(state), async (name) => {
     const found = await lstat(join(stagingPath(state), name)).catch(() => undefined);

@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
+import { DAY_MS } from '../base/zone.js';
 import { isTrashDay, TRASH } from './paths.js';
 import type { Emptied, Trash } from './target.js';
 
 /** Days that a day's folder without a note is kept. */
 export const UNNOTED_DAYS = 30;
-const DAY_MS = 86_400_000;
 
 /** `2026-01-31.keep-30.JOB.json`: the minimum number of days is in the name, so that one listing is enough. */
 const NOTE = /^(\d{4}-\d\d-\d\d)\.keep-(\d+)\.([\w-]+)\.json$/;

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { access, constants, readdir, readFile, realpath, stat, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { systemClock } from '../base/clock.js';
 import { errnoOf, Failure, isFailure } from '../base/errors.js';
 import { inPool } from './libc.js';
 
@@ -92,17 +92,16 @@ async function canonical(path: string): Promise<string> {
 
 /** Limits the wait for a call that may hang in a dead mount; after the time-out it still occupies its pool thread. */
 async function withLimit<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let cancel!: () => void;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(Object.assign(new Error('no answer from the file system'), { code: 'ETIMEDOUT' })),
-      ANSWER_LIMIT_MS,
+    cancel = systemClock.after(ANSWER_LIMIT_MS, () =>
+      reject(Object.assign(new Error('no answer from the file system'), { code: 'ETIMEDOUT' })),
     );
   });
   try {
     return await Promise.race([work, limit]);
   } finally {
-    clearTimeout(timer);
+    cancel();
     work.catch(() => {});
   }
 }
@@ -195,7 +194,7 @@ export async function unmount(path: string, options: UnmountOptions): Promise<vo
       return await detach(real, options.force);
     } catch (error) {
       if (!isFailure(error, 'unmount-busy') || attempt === BUSY_ATTEMPTS) throw error;
-      await delay(BUSY_PAUSE_MS);
+      await systemClock.sleep(BUSY_PAUSE_MS);
     }
   }
 }

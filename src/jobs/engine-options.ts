@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Job } from './definition/job-schema.js';
 import type { Opener } from './opener.js';
-import type { Pauses } from './run/waiting.js';
+import type { Patience } from './run/waiting.js';
 import type { Execution } from './store/executions.js';
 import type { JobStore } from './store/job-store.js';
 
@@ -15,7 +15,7 @@ export interface EngineOptions {
   /** Limit of simultaneous runs. */
   readonly parallel?: number;
   readonly clock?: Clock;
-  readonly patience?: Pauses;
+  readonly patience?: Patience;
   /** Called when a run has ended. */
   readonly ended?: (job: Job, execution: Execution) => void;
 }

@@ -1,6 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { SingleFlight } from '../base/abort.js';
+import { Pauses } from '../base/backoff.js';
 import { type Clock, systemClock } from '../base/clock.js';
+import { Condition } from '../base/condition.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { type Inode, type RemoteId, ROOT_INODE } from '../base/ids.js';
 import type { Log } from '../base/log.js';
@@ -40,8 +42,7 @@ export type MirrorState = 'crawling' | 'ready' | 'offline' | 'signed-out';
 
 /** Milliseconds after a restart without requests to the server: the mirror answers from disk. */
 const QUIET_START_MS = 5000;
-const RETRY_FIRST = 1000;
-const RETRY_LAST = 60_000;
+const RETRY = { first: 1000, longest: 60_000 };
 /**
  * Longest waits between retries, milliseconds. A retry while signed out only looks for a new sign-in on disk; a retry
  * while the server is unreachable costs no call.
@@ -63,7 +64,8 @@ export class Mirror {
   readonly #stop = new AbortController();
   readonly #reachable: MirrorOptions['reachable'];
   #running: Promise<void> | undefined;
-  #trouble: 'offline' | 'signed-out' | undefined;
+  #trouble: { readonly state: 'offline' | 'signed-out'; readonly failure: Failure } | undefined;
+  readonly #stateChanged = new Condition();
   #lastPoll: number | undefined;
 
   constructor(options: MirrorOptions) {
@@ -97,7 +99,21 @@ export class Mirror {
   }
 
   get state(): MirrorState {
-    return this.#trouble ?? (this.view.crawlDone ? 'ready' : 'crawling');
+    return this.#trouble?.state ?? (this.view.crawlDone ? 'ready' : 'crawling');
+  }
+
+  /**
+   * Resolves when the crawl is done; makes no call.
+   * @throws Failure `signed-out`, `sign-in-refused` while it waits for a person; `interrupted` when this is closed
+   */
+  crawled(signal: AbortSignal): Promise<void> {
+    const isDone = (): boolean => {
+      this.#stop.signal.throwIfAborted();
+      if (this.view.crawlDone) return true;
+      if (this.#trouble?.state === 'signed-out') throw this.#trouble.failure;
+      return false;
+    };
+    return this.#stateChanged.until(isDone, signal);
   }
 
   /** Seconds within which a change at the server becomes visible. */
@@ -236,6 +252,7 @@ export class Mirror {
 
   async close(): Promise<void> {
     this.#stop.abort(new Failure('interrupted'));
+    this.#stateChanged.changed();
     await this.#running;
     await this.store.close();
   }
@@ -249,11 +266,17 @@ export class Mirror {
 
   /** Repeats failed work, with growing pauses, until it succeeds or the mirror closes. */
   async #untilDone(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    for (let wait = RETRY_FIRST; !signal.aborted; wait = this.#nextWait(wait)) {
+    const pauses = new Pauses(RETRY);
+    for (
+      let wait = pauses.next();
+      !signal.aborted;
+      wait = pauses.next(this.#trouble && LONGEST_TROUBLE[this.#trouble.state])
+    ) {
       try {
         await work();
         if (this.#trouble) this.#log.info({ what }, 'the server answers again');
         this.#trouble = undefined;
+        this.#stateChanged.changed();
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -269,14 +292,11 @@ export class Mirror {
     }
   }
 
-  #nextWait(wait: number): number {
-    const longest = this.#trouble ? LONGEST_TROUBLE[this.#trouble] : RETRY_LAST;
-    return Math.min(wait * 2, longest);
-  }
-
   #noteTrouble(error: unknown): void {
-    if (isFailure(error, 'unreachable')) this.#trouble = 'offline';
-    else if (isFailure(error, 'signed-out') || isFailure(error, 'sign-in-refused')) this.#trouble = 'signed-out';
+    if (isFailure(error, 'unreachable')) this.#trouble = { state: 'offline', failure: error };
+    else if (isFailure(error, 'signed-out') || isFailure(error, 'sign-in-refused'))
+      this.#trouble = { state: 'signed-out', failure: error };
+    this.#stateChanged.changed();
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -39,21 +39,22 @@ function one(row: Row): HTMLElement {
       [texts.jobs, row.spent.job],
       [texts.refused, row.refused4xx],
     ]),
-    h('h3', {}, texts.waiting),
-    row.waiting.length === 0
-      ? h('p', {}, texts.nothingWaits)
-      : grid(
-          texts.waiting,
-          [texts.item, texts.callClass, texts.place, texts.seconds],
-          row.waiting.map((own: Row) => [remote(own.label), own.class, remote(own.where), Math.ceil(own.seconds)]),
-        ),
-    h('h3', {}, texts.lastDay),
-    row.last_24h.length === 0
-      ? h('p', {}, texts.noCalls)
-      : grid(
-          texts.lastDay,
-          [texts.when, texts.interactive, texts.background, texts.jobs],
-          [...row.last_24h].reverse().map((own: Row) => [timeOf(own.at), ...spent(own)]),
-        ),
+    ...table(
+      texts.waiting,
+      texts.nothingWaits,
+      [texts.item, texts.callClass, texts.place, texts.seconds],
+      row.waiting.map((own: Row) => [remote(own.label), own.class, remote(own.where), Math.ceil(own.seconds)]),
+    ),
+    ...table(
+      texts.lastDay,
+      texts.noCalls,
+      [texts.when, texts.interactive, texts.background, texts.jobs],
+      [...row.last_24h].reverse().map((own: Row) => [timeOf(own.at), ...spent(own)]),
+    ),
   );
 }
+
+const table = (caption: string, none: string, heads: readonly string[], rows: readonly Child[][]): Child[] => [
+  h('h3', {}, caption),
+  rows.length === 0 ? h('p', {}, none) : grid(caption, heads, rows),
+];

@@ -9,7 +9,7 @@ import { showReport } from './job-report.js';
 import { showValidation } from './job-validation.js';
 import { sideOf } from './jobs.js';
 import { follow } from './live.js';
-import { Paged, type Refresh, refreshing } from './pages.js';
+import { Paged, type PagedOptions, type Refresh, refreshing } from './pages.js';
 import { runColumns } from './runs.js';
 import { attempt, oneAtATime, type Screen, titleOf } from './screen.js';
 import { forManagers } from './session.js';
@@ -97,6 +97,13 @@ interface Drawn {
 }
 
 /** The tabs of a job. */
+/** A list of what one job did. */
+const ofJob = (
+  job: Row,
+  signal: AbortSignal,
+  options: Omit<PagedOptions, 'fixed' | 'isSearchable' | 'signal'>,
+): Paged => new Paged({ ...options, fixed: { job: job.id }, isSearchable: false, signal });
+
 const DRAW = {
   async overview({ job, body }) {
     const overview = new JobOverview(body);
@@ -111,13 +118,10 @@ const DRAW = {
   flagged: ({ job, body, told, signal }) => showFlagged(job, body, told, signal),
   validation: ({ job, body, told, signal }) => showValidation(job, body, told, signal),
   async runs({ job, body, signal }) {
-    const paged = new Paged({
+    const paged = ofJob(job, signal, {
       caption: texts.runs,
       path: '/v1/jobs/history',
-      fixed: { job: job.id },
-      isSearchable: false,
       empty: texts.noRuns,
-      signal,
       columns: runColumns(),
     });
     put(body, paged.element);
@@ -128,13 +132,10 @@ const DRAW = {
     return undefined;
   },
   async log({ job, body, told, signal }) {
-    const paged = new Paged({
+    const paged = ofJob(job, signal, {
       caption: texts.log,
       path: '/v1/transfers/auditing',
-      fixed: { job: job.id },
-      isSearchable: false,
       empty: texts.noEvents,
-      signal,
       columns: [
         { head: texts.when, cell: (row) => timeOf(row.recorded_on) },
         { head: texts.level, cell: (row) => row.level },

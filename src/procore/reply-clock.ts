@@ -18,22 +18,20 @@ const SPAN_S = 10;
  * agree, the server's clock was set.
  */
 export class ReplyClock {
-  readonly #clock: Clock;
-  readonly #log: Log;
   /** The server's time minus the monotonic time here. */
   #offset: number | undefined;
   #doubt: { offset: number; replies: number; since: number } | undefined;
 
-  constructor(clock: Clock, log: Log) {
-    this.#clock = clock;
-    this.#log = log;
-  }
+  constructor(
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {}
 
   /** @param date of a reply that has just arrived, seconds; undefined where it is missing or invalid */
   at(date: number | undefined): number {
-    const here = this.#clock.monotonic() / 1000;
+    const here = this.clock.monotonic() / 1000;
     if (this.#offset === undefined) {
-      if (date === undefined) return Math.floor(this.#clock.now() / 1000);
+      if (date === undefined) return Math.floor(this.clock.now() / 1000);
       this.#offset = date - here;
       return date;
     }
@@ -47,7 +45,7 @@ export class ReplyClock {
     if (!this.#wasSet(date - here, here)) return Math.min(date, now);
     this.#offset = date - here;
     this.#doubt = undefined;
-    this.#log.info({ seconds: date - now }, "the server's clock was set");
+    this.log.info({ seconds: date - now }, "the server's clock was set");
     return date;
   }
 
@@ -56,7 +54,7 @@ export class ReplyClock {
     if (!doubt || Math.abs(doubt.offset - offset) > MOST_AHEAD_S) {
       this.#doubt = { offset, replies: 1, since: here };
       const seconds = Math.round(offset - this.#offset!);
-      this.#log.warn({ seconds }, "the date of a reply is not that of the server's clock: it does not count");
+      this.log.warn({ seconds }, "the date of a reply is not that of the server's clock: it does not count");
       return false;
     }
     doubt.replies++;

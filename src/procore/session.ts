@@ -68,7 +68,7 @@ export class Session {
     this.writes = new ProcoreWrites(this.client.api);
     this.uploads = new Uploads(this.client.api, { bandwidth: options.uploadBandwidth });
     const hosts = [connection.apiUrl, connection.loginUrl].map((url) => new URL(url).host);
-    this.storage = new Storage({ trustedHosts: hosts, tokens: this.tokens });
+    this.storage = new Storage({ trustedHosts: hosts, tokens: this.tokens, clock });
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,12 @@
-import { Agent } from 'undici';
-import { systemClock } from '../base/clock.js';
+import type { Agent } from 'undici';
+import { type Clock, systemClock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Secret } from '../base/secret.js';
 import { redactUrl } from '../base/secret.js';
 import type { TokenSource } from '../connections/token-source.js';
 import { type Incoming, receiveFrom } from './incoming.js';
 import { Reachability, wasNotSent } from './transport/reachability.js';
+import { storageAgent } from './transport/storage-agent.js';
 
 export interface DownloadRequest {
   /** A version's URL, from a listing. */
@@ -53,6 +54,7 @@ export interface StorageOptions {
   readonly connections?: number;
   /** Milliseconds without a byte after which a download fails; default 12,000. */
   readonly idleTimeout?: number;
+  readonly clock?: Clock;
 }
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -70,18 +72,12 @@ const IDLE_MS = 12_000;
 export class Storage {
   readonly #options: StorageOptions;
   readonly #agent: Agent;
-  readonly #reachability = new Reachability(systemClock);
+  readonly #reachability: Reachability;
 
   constructor(options: StorageOptions) {
     this.#options = options;
-    const idle = options.idleTimeout ?? IDLE_MS;
-    this.#agent = new Agent({
-      connections: options.connections ?? 48,
-      connect: { timeout: 10_000 },
-      headersTimeout: idle,
-      bodyTimeout: idle,
-      keepAliveTimeout: 20_000,
-    });
+    this.#reachability = new Reachability(options.clock ?? systemClock);
+    this.#agent = storageAgent(options.connections ?? 48, options.idleTimeout ?? IDLE_MS);
   }
 
   /**

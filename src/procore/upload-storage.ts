@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { Agent, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
+import { pauseAfter } from '../base/backoff.js';
 import { type Bandwidth, BandwidthLimiter } from '../base/bandwidth.js';
 import type { Clock } from '../base/clock.js';
 import { Failure, isFailure } from '../base/errors.js';
 import { redactUrl } from '../base/secret.js';
 import { oneLine } from '../base/text.js';
 import { wasNotSent } from './transport/reachability.js';
+import { storageAgent } from './transport/storage-agent.js';
 
 /** Content to be sent: created anew for each attempt. */
 export interface OutgoingBody {
@@ -31,9 +33,11 @@ interface Sending {
 }
 
 const ATTEMPTS = 5;
-/** Milliseconds before the second attempt; it doubles. */
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT = 30_000;
+/** Pauses between attempts, and the longest that the server may ask for, milliseconds. */
+const RETRY = { first: 500, jitter: 0.5 };
+const LONGEST_WAIT_MS = 30_000;
+/** Milliseconds without a byte; the timer restarts whenever the socket takes more of the body. */
+const IDLE_MS = 60_000;
 /** Transient S3 errors whose status does not show that: the bytes did not arrive as they were sent. */
 const PASSING = /^(BadDigest|RequestTimeout|IncompleteBody|XAmzContentSHA256Mismatch|SlowDown|InternalError)$/;
 /** Headers that this program or the connection sets, whatever the announcement contains. */
@@ -54,15 +58,7 @@ export class UploadStorage {
   constructor(options: UploadStorageOptions) {
     this.#clock = options.clock;
     this.#bandwidth = options.bandwidth && new BandwidthLimiter(options.bandwidth, options.clock);
-    const idle = options.idleTimeout ?? 60_000;
-    this.#agent = new Agent({
-      connections: options.connections ?? 8,
-      connect: { timeout: 10_000 },
-      // The timer restarts whenever the socket takes more of the body.
-      headersTimeout: idle,
-      bodyTimeout: idle,
-      keepAliveTimeout: 20_000,
-    });
+    this.#agent = storageAgent(options.connections ?? 8, options.idleTimeout ?? IDLE_MS);
   }
 
   /**
@@ -164,8 +160,7 @@ export class UploadStorage {
           : new Failure('upload-failed', { what: label }, error);
       }
       if (attempt >= ATTEMPTS || this.#isClosed) throw failure;
-      const backoff = FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
-      await this.#clock.sleep(Math.min(LONGEST_WAIT, Math.max(wait, backoff)), signal);
+      await this.#clock.sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, pauseAfter(attempt, RETRY))), signal);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { every, systemClock } from '../base/clock.js';
 import { inOrder } from '../base/in-order.js';
 import type { Log } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
@@ -66,7 +67,7 @@ export class Projects {
   readonly #resting = new Map<string, () => void>();
   readonly #sessions = new Map<string, { readonly session: Session; users: number }>();
   #entered: ((project: Project) => Promise<() => Promise<void>>) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #endLooking: (() => void) | undefined;
 
   constructor(options: ProjectsOptions) {
     this.#options = options;
@@ -188,7 +189,7 @@ export class Projects {
 
   /** Closes all projects and sessions, even those in use. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#endLooking?.();
     await Promise.allSettled([...this.#open.values()].map(({ project }) => project));
     await Promise.all(this.#closing.values());
     await Promise.all([...this.#ready].map(([key, project]) => this.#close(key, project)));
@@ -234,7 +235,8 @@ export class Projects {
     if (open.users > 0 || this.#open.get(key) !== open) return;
     if (this.#options.lingers === true && hasWork(project)) {
       start(open, project);
-      this.#timer ??= setInterval(() => this.#closeUnused(), CHECK_INTERVAL_MS).unref();
+      const { clock = systemClock } = this.#options.projectOptions;
+      this.#endLooking ??= every(clock, CHECK_INTERVAL_MS, () => this.#closeUnused());
     } else await this.#close(key, project);
   }
 
@@ -247,8 +249,8 @@ export class Projects {
       else void this.#close(key, project);
     }
     if (waiting > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#endLooking?.();
+    this.#endLooking = undefined;
   }
 
   /** Never rejects. */

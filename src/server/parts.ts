@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import type { ProjectId } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { BudgetStatus } from '../budget/budget.js';
@@ -112,6 +113,7 @@ export interface ServiceParts {
   ): Promise<ListedFolder | undefined>;
   /** Whether items marked private in Procore are hidden, for projects that are not mirrored. */
   conceals(isReader: boolean): boolean;
+  readonly clock: Clock;
   readonly log: Log;
   /** Aborts when the service ends. */
   readonly ending: AbortSignal;

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:https';
 import type { FastifyInstance } from 'fastify';
 import type { AddressList } from '../base/addresses.js';
+import { every } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { Database } from '../database/open.js';
 import { AuditLog } from './access/audit.js';
@@ -73,8 +74,8 @@ export class Service {
    */
   static async open(options: ServiceOptions): Promise<Service> {
     const { parts, database, place, page, version, proxies, tls } = options;
-    const users = new Users(database);
-    const tokens = new Tokens(database);
+    const users = new Users(database, parts.clock);
+    const tokens = new Tokens(database, parts.clock);
     const isSocket = place.kind === 'socket';
     if (!isSocket && users.list().length === 0)
       throw new Failure('no-users', { listen: `${place.host}:${place.port}` });
@@ -83,10 +84,10 @@ export class Service {
     setMaxListeners(0, ending.signal);
     const own = { ...parts, ending: ending.signal };
     const guard = new AccessGuard(tokens, isSocket ? { name: 'owner', role: 'manage', isOwner: true } : undefined);
-    const audit = new AuditLog(database);
+    const audit = new AuditLog(database, parts.clock);
     const signIns = new SignIns(own, audit);
     const app = openApp({
-      ...{ guard, audit, proxies, log: parts.log },
+      ...{ guard, audit, proxies, clock: parts.clock, log: parts.log },
       hosts: isSocket ? undefined : new ServiceHosts([place.host, ...options.hosts]),
       tls: tls && readTlsPair(tls),
     });
@@ -94,16 +95,17 @@ export class Service {
     const openApi = openApiDocument(routes, version);
     const document = JSON.stringify(openApi);
     requireDeclared(app, openApi);
-    signInRoutes(app, { users, tokens, log: parts.log });
+    signInRoutes(app, { users, tokens, clock: parts.clock, log: parts.log });
     app.get('/v1/openapi.json', (_, reply) => reply.type('application/json').send(document));
-    serveRoutes(app, routes, { guard, shares: new Shares(), ending: ending.signal });
+    serveRoutes(app, routes, { guard, shares: new Shares(parts.clock), ending: ending.signal });
     serveEvents(app, own, guard);
     servePage(app, readPageFiles(page));
     try {
       audit.purge();
-      const timer = setInterval(() => audit.purge(), PURGE_MS);
-      timer.unref();
-      app.server.once('close', () => clearInterval(timer));
+      app.server.once(
+        'close',
+        every(parts.clock, PURGE_MS, () => audit.purge()),
+      );
       const follower = tls && new TlsFollower(app.server as Server, tls, parts.log);
       return new Service(await listenAt(app, place, tls ? 'https' : 'http'), app, ending, signIns, follower);
     } catch (error) {

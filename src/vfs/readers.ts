@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { OncePer } from '../base/once-per.js';
 import { EAGER, type Reading } from '../cache/reader.js';
 import type { PreviewBudget } from './preview-budget.js';
 import { isHost, type Program, programOf } from './programs.js';
@@ -46,8 +47,6 @@ const HABIT = 4;
 const REMEMBERED = 60_000;
 /** A file read no further than this (bytes, kernel read-ahead included), and less than half, counts as a beginning. */
 const HEAD_BYTES = 512 * 1024;
-/** Milliseconds between two log lines about the same program. */
-const LOG_INTERVAL_MS = 600_000;
 const LATE: Reading = { ahead: 'late' };
 const NOBODY: Caller = { pid: 0, comm: '', program: undefined, attended: true };
 
@@ -61,12 +60,13 @@ export class Readers {
   readonly #budget: PreviewBudget;
   readonly #callers: LRUCache<number, Caller>;
   readonly #habits = new LRUCache<number, Habit>({ max: PROCESSES });
-  readonly #said = new LRUCache<string, number>({ max: 64 });
+  readonly #logged: OncePer;
   #refused = 0;
 
   constructor({ budget, clock, log }: ReadersOptions) {
     this.#clock = clock;
     this.#log = log;
+    this.#logged = new OncePer(clock);
     this.#budget = budget;
     this.#callers = new LRUCache({ max: PROCESSES, ttl: KNOWN_MS });
   }
@@ -120,11 +120,7 @@ export class Readers {
     this.#refused++;
     const limit = `${Math.round(this.#budget.limit / 2 ** 20)} MiB`;
     const failure = new Failure('preview-budget', { by: comm, limit });
-    const now = this.#clock.monotonic();
-    if (now - (this.#said.get(comm) ?? Number.NEGATIVE_INFINITY) > LOG_INTERVAL_MS) {
-      this.#said.set(comm, now);
-      this.#log.warn({ pid }, failure.line);
-    }
+    this.#logged.run(comm, () => this.#log.warn({ pid }, failure.line));
     return failure;
   }
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
-import { LRUCache } from 'lru-cache';
 import { Failure, isFailure } from '../base/errors.js';
 import type { Inode, NodeId } from '../base/ids.js';
+import { OncePer } from '../base/once-per.js';
 import type { CallOptions } from '../budget/calls.js';
 import type {
   AttributeChanges,
@@ -29,8 +29,6 @@ import { CHECKOUT, checkoutPeriod, PIN, pinned } from './xattrs.js';
 
 /** fallocate(2) modes, <linux/falloc.h>. */
 const FALLOC_FL_KEEP_SIZE = 1;
-/** Milliseconds after which the same refusal is logged again. */
-const REFUSAL_LOGGED = 10 * 60_000;
 /** Bytes copied per step of copy_file_range(2). */
 const COPY_STEP_BYTES = 2 ** 20;
 
@@ -47,7 +45,7 @@ export interface WritingOptions {
 /** A writable project: every change is recorded in the outbox before it is acknowledged. */
 export class WritableProjectFileSystem extends ProjectFileSystem {
   readonly #options: WritingOptions;
-  readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
+  readonly #refusals = new OncePer(this.outbox.clock);
   readonly #explained = new Set<ForbiddenItem | 'owner'>();
 
   readonly #inner: WritableFileSystem = {
@@ -207,15 +205,12 @@ export class WritableProjectFileSystem extends ProjectFileSystem {
     });
   }
 
-  /** Logs the reason of a refusal, which the errno cannot carry; the same one at most once per `REFUSAL_LOGGED`. */
+  /** Logs the reason of a refusal, which the errno cannot carry; the same one once in a while. */
   #logged(context: Context, check: () => void): void {
     try {
       check();
     } catch (error) {
-      if (isFailure(error) && !this.#refusals.has(error.line)) {
-        this.#refusals.set(error.line, true);
-        this.log.warn({ uid: context.uid }, error.line);
-      }
+      if (isFailure(error)) this.#refusals.run(error.line, () => this.log.warn({ uid: context.uid }, error.line));
       throw error;
     }
   }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { systemClock } from '#src/base/clock.js';
 import { isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
 import { type Job, parseJobBody, type Ways } from '#src/jobs/definition/job-schema.js';
@@ -16,7 +17,7 @@ import { JobStore } from '#src/jobs/store/job-store.js';
 import { soon } from '../support/processes.js';
 
 const HOSTILE = `it's "; touch /tmp/procorefs-owned-$(id) \`touch /tmp/procorefs-owned\` \n\u001b[31m ünïcode`;
-const signal = new AbortController().signal;
+const bounds = { signal: new AbortController().signal, clock: systemClock };
 const ANY: Means = { programs: {}, hosts: undefined };
 
 interface Teardown {
@@ -83,7 +84,7 @@ t.test('a command with a token in it stands in no command line', async (t) => {
   const [seen, go] = [join(folder, 'seen'), join(folder, 'go')];
   const token = 'canary-3fd1';
   const command = `: ${token}; touch ${seen}; while [ ! -e ${go} ]; do sleep 0.05; done; env > ${seen}`;
-  const sent = sendNotice({ command }, { kind: 'failed', subject: 'x', message: 'm' }, ANY, signal);
+  const sent = sendNotice({ command }, { kind: 'failed', subject: 'x', message: 'm' }, ANY, bounds);
   await soon(() => existsSync(seen));
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     let words = '';
@@ -135,7 +136,7 @@ t.test('hostile names reach a command as data alone', async (t) => {
     { command: `cat > ${seen}.json; printf '%s' "$NOTICE_JOB" > ${seen}.name; env > ${seen}.env` },
     notice,
     ANY,
-    signal,
+    bounds,
   );
   t.strictSame(failures, []);
   const read = JSON.parse(readFileSync(`${seen}.json`, 'utf8')) as { job: { name: string }; event: string };
@@ -149,16 +150,14 @@ t.test('hostile names reach a command as data alone', async (t) => {
 t.test('a command that fails, that is not there, or an address that refuses, says so', async (t) => {
   const notice: Notice = { kind: 'stale', subject: 'x', message: 'late' };
   for (const command of ['exit 3', '/nowhere/program']) {
-    const [failure] = await sendNotice({ command }, notice, ANY, signal);
+    const [failure] = await sendNotice({ command }, notice, ANY, bounds);
     t.ok(isFailure(failure, 'notify-failed'));
     t.match(failure?.line, /it ended with (3|127)/);
   }
-  const [refused] = await sendNotice(
-    { url: 'http://127.0.0.1:9/?token=secret' },
-    notice,
-    ANY,
-    AbortSignal.timeout(2000),
-  );
+  const [refused] = await sendNotice({ url: 'http://127.0.0.1:9/?token=secret' }, notice, ANY, {
+    ...bounds,
+    signal: AbortSignal.timeout(2000),
+  });
   t.ok(isFailure(refused, 'notify-failed'));
   t.notMatch(refused?.line, /secret/);
 });
@@ -177,7 +176,7 @@ t.test('an address gets JSON, and is asked again when it fails', async (t) => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   t.teardown(() => server.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
-  const failures = await sendNotice({ url }, { kind: 'flagged', subject: 'x', message: HOSTILE }, ANY, signal);
+  const failures = await sendNotice({ url }, { kind: 'flagged', subject: 'x', message: HOSTILE }, ANY, bounds);
   t.strictSame(failures, []);
   t.equal(bodies.length, 2);
   t.match(JSON.parse(bodies[1]!), { event: 'flagged', host: /./, at: /T/ });
@@ -202,7 +201,7 @@ const agent =
 t.test('a mail arrives through sendmail', agent, async (t) => {
   // An agent that delivers to users of this machine: Debian's dma does.
   const mark = `told-${process.pid}-${Date.now()}`;
-  const failures = await sendNotice({ mail: 'root' }, { kind: 'failed', subject: 'x', message: mark }, ANY, signal);
+  const failures = await sendNotice({ mail: 'root' }, { kind: 'failed', subject: 'x', message: mark }, ANY, bounds);
   t.strictSame(failures, []);
   for (let tries = 0; ; tries++) {
     const mails = existsSync('/var/mail/root') ? readFileSync('/var/mail/root', 'utf8') : '';

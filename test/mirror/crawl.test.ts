@@ -156,3 +156,36 @@ t.test('of two items with one name the lowest id keeps it, whatever order they c
     [3, 'twin (3).pdf'],
   ]);
 });
+
+t.test('who waits for the crawl is told when it is done, needs a person, or will not be done', async (t) => {
+  const bench = await mirrorBench(t, { items: 300, seed: 'waiting' });
+  let obstacle: Failure | undefined = new Failure('signed-out', { name: 'Test' });
+  const page: IndexSource['page'] = async (query, options) => {
+    if (obstacle) throw obstacle;
+    return bench.source.page(query, options);
+  };
+  const mirror = bench.openMirror({ ...bench.source, page });
+  await mirror.open();
+  const left = new AbortController();
+  const leaving = t.rejects(mirror.crawled(left.signal), { name: 'AbortError' });
+  left.abort();
+  await leaving;
+  const waiting = mirror.crawled(never);
+  mirror.start();
+  await t.rejects(waiting, { code: 'signed-out' });
+  await t.rejects(mirror.crawled(never), { code: 'signed-out' }, 'also who comes later');
+  await mirror.close();
+
+  const second = bench.openMirror({ ...bench.source, page });
+  const closing = t.rejects(second.crawled(never), { code: 'interrupted' });
+  await second.close();
+  await closing;
+
+  obstacle = undefined;
+  const third = bench.openMirror({ ...bench.source, page });
+  const done = third.crawled(never);
+  third.start();
+  await done;
+  t.ok(third.view.crawlDone);
+  await third.crawled(never);
+});

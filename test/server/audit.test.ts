@@ -1,4 +1,5 @@
 import t from 'tap';
+import { systemClock } from '#src/base/clock.js';
 import { AuditLog } from '#src/server/access/audit.js';
 import { openServerDatabase } from '#src/server/access/database.js';
 import { Guarded, PASSWORD } from '../support/access.js';
@@ -101,8 +102,8 @@ t.test('lines are added; none is changed, and none goes before its time', async 
   t.teardown(() => database.close());
   const now = Date.now();
   const line = { who: 'ann', from: '192.0.2.1', what: 'POST /v1/jobs', result: '201' };
-  new AuditLog(database, () => now - 401 * DAY * 1000).add(line);
-  const audit = new AuditLog(database, () => now);
+  new AuditLog(database, { ...systemClock, now: () => now - 401 * DAY * 1000 }).add(line);
+  const audit = new AuditLog(database, { ...systemClock, now: () => now });
   audit.add(line);
   t.throws(() => database.prepare("UPDATE audit SET who = 'bob'").run(), /is not changed/);
   t.throws(() => database.prepare('DELETE FROM audit').run(), /is kept/);
@@ -115,7 +116,7 @@ t.test('who is not signed in does not fill the disk', async (t) => {
   const database = openServerDatabase(t.testdir());
   t.teardown(() => database.close());
   let now = 0;
-  const audit = new AuditLog(database, () => now);
+  const audit = new AuditLog(database, { ...systemClock, now: () => now });
   const line = { who: '-', from: '192.0.2.1', what: 'POST /v1/jobs', result: '401 not-signed-in' };
   const added = (client: string): boolean => audit.addStranger(line, client);
   t.equal(Array.from({ length: 1000 }, () => added('192.0.2.1')).filter(Boolean).length, 100);

@@ -1,9 +1,10 @@
 import t from 'tap';
+import { systemClock } from '#src/base/clock.js';
 import { Bucket, Shares } from '#src/server/access/share.js';
 
 t.test('each user has a share of the calls at Procore, which comes back evenly', async (t) => {
   let now = 0;
-  const shares = new Shares(() => now);
+  const shares = new Shares({ ...systemClock, monotonic: () => now });
   const bob = { name: 'bob', role: 'read' } as const;
   for (let n = 0; n < 60; n++) shares.spend(bob, 1);
   t.throws(() => shares.spend(bob, 1), { code: 'too-many-requests', httpStatus: 429, details: { seconds: 10 } });

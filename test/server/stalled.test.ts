@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test as T } from 'tap';
 import { AddressList } from '#src/base/addresses.js';
+import { systemClock } from '#src/base/clock.js';
 import { silentLog } from '#src/base/log.js';
 import { AuditLog } from '#src/server/access/audit.js';
 import { openServerDatabase } from '#src/server/access/database.js';
@@ -99,7 +100,7 @@ function appFor(t: { testdir(): string; teardown(cleanup: () => unknown): unknow
   t.teardown(() => database.close());
   const guard = new AccessGuard(new Tokens(database), { name: 'owner', role: 'manage' });
   const app = openApp({
-    ...{ guard, log: silentLog, audit: new AuditLog(database) },
+    ...{ guard, clock: systemClock, log: silentLog, audit: new AuditLog(database) },
     ...{ hosts: undefined, proxies: new AddressList([]), tls: undefined },
   });
   return { app, guard };

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { systemClock } from '#src/base/clock.js';
 import { asNodeId, asProjectId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import type { CompanyProjects } from '#src/mirror/company/company-projects.js';
@@ -31,7 +32,7 @@ t.test('pages from before a project of a company was closed are not kept', async
     return { fileSystem, release: () => undefined } as unknown as OpenedProject;
   };
   const company = new CompanyFileSystem({
-    company: { store, now: 0, events: { off: () => undefined } } as unknown as CompanyProjects,
+    company: { store, now: 0, clock: systemClock, events: { off: () => undefined } } as unknown as CompanyProjects,
     open,
     owner: { uid: 0, gid: 0, umask: 0o22 },
     readOnly: false,

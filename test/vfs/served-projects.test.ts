@@ -1,4 +1,5 @@
 import t from 'tap';
+import { systemClock } from '#src/base/clock.js';
 import { asProjectId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import type { CompanyProjects } from '#src/mirror/company/company-projects.js';
@@ -23,7 +24,7 @@ t.test('a project that nobody uses is left although the disk does not take how i
     leave: async () => left++,
   };
   const served = new ServedProjects({
-    company: { store, now: 0 } as unknown as CompanyProjects,
+    company: { store, now: 0, clock: systemClock } as unknown as CompanyProjects,
     open: async () => ({ fileSystem, release: () => released++ }) as unknown as OpenedProject,
     idle: 20,
     mode: 0o755,

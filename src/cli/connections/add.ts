@@ -1,11 +1,10 @@
 import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
-import { asCompanyId, asProjectId } from '../../base/ids.js';
 import type { Secret } from '../../base/secret.js';
 import type { Connection, Grant } from '../../connections/connection.js';
 import { deriveHosts } from '../../connections/hosts.js';
 import { replaceTokens, signOut } from '../../connections/sign-out.js';
-import { Connections } from '../../connections/store.js';
+import { Connections, newConnectionOf } from '../../connections/store.js';
 import type { CommandContext } from '../command.js';
 import { numberFlag } from '../flags.js';
 import { StandardInput } from '../terminal.js';
@@ -36,30 +35,16 @@ async function addConnection(context: CommandContext, connections: Connections, 
   const maxCallsPerHour = numberFlag(context, 'maxCallsPerHour');
   const app = appOf(context, connections);
   const api = context.flag('api') ?? app.api;
-  const hosts = deriveHosts({
-    ...(app.domain === undefined ? {} : { domain: app.domain }),
-    ...(api === undefined ? {} : { api }),
-  });
+  const hosts = deriveHosts({ domain: app.domain, api });
   if (hosts.warning) process.stderr.write(`procorefs: ${hosts.warning}\n`);
   const own = app.secret ? undefined : await ownSecret(context, connections, input);
   const clientSecret = app.secret ?? own ?? connections.secrets.sharedClientSecret();
   if (!clientSecret) throw new Failure('usage', { what: '--client-secret-file is missing: a file, -, or prompt' });
   const client = { loginUrl: hosts.loginUrl, clientId: app.clientId, clientSecret, name };
   const granted = grant === 'authorization-code' ? await signIn(context, client, input) : undefined;
-  const connection = connections.add(
-    {
-      name,
-      apiUrl: hosts.apiUrl,
-      loginUrl: hosts.loginUrl,
-      clientId: app.clientId,
-      grant,
-      ...(app.secret ? { defaultClient: true as const } : {}),
-      ...(company === undefined ? {} : { company: asCompanyId(company) }),
-      ...(project === undefined ? {} : { project: asProjectId(project) }),
-      ...(maxCallsPerHour === undefined ? {} : { maxCallsPerHour }),
-    },
-    own,
-  );
+  const fields = { name, grant, company, project, maxCallsPerHour };
+  const isDefault = app.secret !== undefined;
+  const connection = connections.add(newConnectionOf({ hosts, clientId: app.clientId, isDefault }, fields), own);
   try {
     if (granted) await replaceTokens(connection, client, connections.secrets, granted, systemClock);
     await testAndShow(context, connections, connection);

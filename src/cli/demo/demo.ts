@@ -5,21 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Failure } from '../../base/errors.js';
 import type { MountStatus } from '../../daemon/status.js';
+import type { Ready } from '../../simulator/simulator.js';
 import type { Command, CommandContext } from '../command.js';
 import { bytes, plural } from '../format.js';
 import { ensurePackages } from '../packages.js';
 import { Shell } from '../shell.js';
-
-/** The part of the output of `simulate` that the demo uses. */
-interface Ready {
-  readonly api: string;
-  readonly login: string;
-  readonly client_id: string;
-  readonly client_secret: string;
-  readonly company_id: number;
-  readonly projects: readonly { readonly id: number; readonly name: string }[];
-  readonly admin: string;
-}
 
 interface TreeItem {
   readonly path: string;

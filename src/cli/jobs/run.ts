@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { LogLevel } from '../../base/log.js';
 import { openLog } from '../../base/log.js';
@@ -45,7 +45,7 @@ export async function runJob(
   store.ask(job.id, 'start', options);
   if (!wait) return undefined;
   for (;;) {
-    await sleep(PROGRESS_INTERVAL_MS);
+    await systemClock.sleep(PROGRESS_INTERVAL_MS);
     const execution = store.last.of(job.id, 'any');
     if (execution && execution.id > before && execution.ended !== undefined) return execution;
     progress(context, execution && execution.id > before ? execution : undefined);

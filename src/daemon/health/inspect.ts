@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, realpathSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../base/clock.js';
 import { tryLock } from '../../base/lock.js';
 import type { OptionValues } from '../../base/options.js';
 import { Connections, isTarget } from '../../connections/store.js';
@@ -34,7 +35,7 @@ export async function inspectHealth(
   state: StateFolder,
   options: OptionValues,
   store: JobStore | undefined,
-  now = Date.now(),
+  now = systemClock.now(),
 ): Promise<HealthReport> {
   const connections = new Connections(state.path);
   const mounts = state.mounts();

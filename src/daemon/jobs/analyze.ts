@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { systemClock } from '../../base/clock.js';
-import { Failure, isFailure } from '../../base/errors.js';
+import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { OptionValues } from '../../base/options.js';
 import { Connections } from '../../connections/store.js';
@@ -13,7 +13,7 @@ import { ProcoreEndpoint } from '../../project/endpoint/procore-endpoint.js';
 import { Owned, Project, type ProjectOptions, projectKey } from '../../project/project.js';
 import { openProjectSession } from '../../project/session.js';
 import type { StateFolder } from '../../project/state-folder.js';
-import { askDaemon } from '../control.js';
+import { afterEnding, askDaemon } from '../control.js';
 import { accessOf } from './opener.js';
 import { type End, endOf } from './places.js';
 import { sideFrom } from './references.js';
@@ -22,6 +22,7 @@ export interface AnalyzeRequest {
   readonly platform: PlatformName | undefined;
   /** The most entries of each list. */
   readonly most: number;
+  readonly signal: AbortSignal;
 }
 
 export interface AnalyzeContext {
@@ -31,59 +32,37 @@ export interface AnalyzeContext {
   readonly log: Log;
 }
 
-/** Milliseconds. */
-const CHECK_INTERVAL_MS = 200;
-const ENDING_LIMIT = 10_000;
+/** Milliseconds to wait for an owner that is shutting down, as after an unmount. */
+const ENDING_LIMIT_MS = 10_000;
 
 /**
  * Analyzes `CONNECTION:PROJECT[/folder]`, a target `CONNECTION:[/path]`, or a folder of this machine. A project that a
  * daemon owns is analyzed by it. Otherwise the project is opened; this makes no API call if it is mirrored already.
  * @throws Failure `usage`, `no-such-connection`, `no-such-project`, `target-missing`, …
  */
-export async function analyzeSource(
-  text: string,
-  request: AnalyzeRequest,
-  context: AnalyzeContext,
-  signal: AbortSignal,
-): Promise<Analysis> {
+export async function analyzeSource(text: string, request: AnalyzeRequest, context: AnalyzeContext): Promise<Analysis> {
+  const { signal } = request;
   if (isAbsolute(text) || /^\.{1,2}(\/|$)/.test(text)) {
     const target = await openTarget({ platform: 'fs', uri: resolve(text) }, { mayWrite: false, signal });
-    return analyzeTarget(new TargetEndpoint(target), request, signal);
+    return analyzeTarget(new TargetEndpoint(target), request);
   }
   const connections = new Connections(context.state.path);
   const end = endOf(connections, sideFrom(connections, text));
-  if (end.kind === 'project') return analyzeProjectEnd(end, request, context, signal);
+  if (end.kind === 'project')
+    return afterEnding(ENDING_LIMIT_MS, () => analyzeWhereOwned(end, request, context), signal);
   const target = await openConnection(connections, end.connection, { path: end.path, mayWrite: false, signal });
-  return analyzeTarget(new TargetEndpoint(target), request, signal);
+  return analyzeTarget(new TargetEndpoint(target), request);
 }
 
 async function analyzeTarget(
   endpoint: TargetEndpoint,
-  { platform = 'procore', most }: AnalyzeRequest,
-  signal: AbortSignal,
+  { platform = 'procore', most, signal }: AnalyzeRequest,
 ): Promise<Analysis> {
   try {
     // For platform `procore`, local names are decoded, as names on a mount are.
-    return await analyze(endpoint, { platform, most, decode: platform === 'procore', now: Date.now(), signal });
+    return await analyze(endpoint, { platform, most, decode: platform === 'procore', now: systemClock.now(), signal });
   } finally {
     await endpoint.close();
-  }
-}
-
-/** Waits for an owner that is shutting down, as after an unmount. */
-async function analyzeProjectEnd(
-  end: End & { kind: 'project' },
-  request: AnalyzeRequest,
-  context: AnalyzeContext,
-  signal: AbortSignal,
-): Promise<Analysis> {
-  for (const limit = Date.now() + ENDING_LIMIT; ; await systemClock.sleep(CHECK_INTERVAL_MS, signal)) {
-    try {
-      return await analyzeWhereOwned(end, request, context, signal);
-    } catch (error) {
-      const isEnding = isFailure(error, 'daemon-ending') || isFailure(error, 'already-owned');
-      if (!isEnding || Date.now() > limit) throw error;
-    }
   }
 }
 
@@ -91,18 +70,17 @@ async function analyzeWhereOwned(
   end: End & { kind: 'project' },
   request: AnalyzeRequest,
   { state, options, projectOptions, log }: AnalyzeContext,
-  signal: AbortSignal,
 ): Promise<Analysis> {
   const session = await openProjectSession(state, end.source, options, log);
   let project: Project | undefined;
   try {
     project = await Project.open(session, state, projectOptions, log);
-    await project.mirror.open(signal);
+    await project.mirror.open(request.signal);
     // A project that is mirrored already needs no updates for this.
     if (!project.mirror.view.crawlDone) project.mirror.start();
-    return await analyzeProject(project, end.source.folder, request, signal);
+    return await analyzeProject(project, end.source.folder, request);
   } catch (error) {
-    return await askOwner(error, state.socket(projectKey(session)), end.source.folder, request, signal);
+    return await askOwner(error, state.socket(projectKey(session)), end.source.folder, request);
   } finally {
     await project?.close();
     await session.close();
@@ -114,12 +92,11 @@ export async function askOwner(
   error: unknown,
   socket: string,
   folder: string,
-  request: AnalyzeRequest,
-  signal: AbortSignal,
+  { signal, ...words }: AnalyzeRequest,
 ): Promise<Analysis> {
   if (!(error instanceof Owned)) throw error;
   try {
-    return await askDaemon<Analysis>(socket, 'analyze', { folder, ...request }, signal);
+    return await askDaemon<Analysis>(socket, 'analyze', { folder, ...words }, signal);
   } catch (inner) {
     if (inner instanceof Failure || signal.aborted) throw inner;
     throw new Failure('already-owned', { pid: error.pid }, inner);
@@ -134,13 +111,9 @@ export async function crawledEndpoint(
   locks: boolean,
   signal: AbortSignal,
 ): Promise<ProcoreEndpoint> {
-  const { mirror, session } = project;
-  while (!mirror.view.crawlDone) {
-    if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: session.connection.name });
-    await systemClock.sleep(CHECK_INTERVAL_MS, signal);
-  }
+  await project.mirror.crawled(signal);
   return new ProcoreEndpoint(accessOf(project), {
-    job: `${purpose} ${Date.now()}`,
+    job: `${purpose} ${systemClock.now()}`,
     jobName: purpose,
     path: folder,
     whenSpent: 'wait',
@@ -153,9 +126,8 @@ export async function crawledEndpoint(
 export async function analyzeProject(
   project: Project,
   folder: string,
-  { platform = 'linux', most }: AnalyzeRequest,
-  signal: AbortSignal,
+  { platform = 'linux', most, signal }: AnalyzeRequest,
 ): Promise<Analysis> {
   const endpoint = await crawledEndpoint(project, folder, 'analyze', true, signal);
-  return analyze(endpoint, { platform, most, decode: true, now: Date.now(), signal });
+  return analyze(endpoint, { platform, most, decode: true, now: systemClock.now(), signal });
 }

@@ -39,13 +39,10 @@ const LONGEST_NAME = 180;
 
 /** The jobs by which mounts copy their projects out. They stay when a mount ends, as it is mounted again at boot. */
 export class CopyOuts {
-  readonly #engine: JobEngine;
-  readonly #connections: Connections;
-
-  constructor(engine: JobEngine, connections: Connections) {
-    this.#engine = engine;
-    this.#connections = connections;
-  }
+  constructor(
+    private readonly engine: JobEngine,
+    private readonly connections: Connections,
+  ) {}
 
   /**
    * Checks, before anything is mounted, whether the copy-out of a mount is possible.
@@ -55,19 +52,19 @@ export class CopyOuts {
     if (!mount.copyOut) return;
     if (!session) throw new Failure('usage', { what: 'copy_out needs a mount of one project, not of a company' });
     const body = this.#wanted(mount, mount.copyOut, session);
-    const place = await locationOf(this.#connections, body.transfer.destination);
+    const place = await locationOf(this.connections, body.transfer.destination);
     const path = `/${place.path}`;
     if (place.tree === 'this machine' && (path === mount.mountpoint || path.startsWith(join(mount.mountpoint, '/'))))
       throw new Failure('job-overlaps', { name: body.name, why: `${path} lies in the mount itself` });
     const known = this.#known(body, session);
-    if (!known && this.#engine.store.list().some(({ name }) => name === body.name))
+    if (!known && this.engine.store.list().some(({ name }) => name === body.name))
       throw new Failure('job-name-taken', { name: body.name });
-    await this.#engine.check(known?.name ?? body.name, body.transfer);
+    await this.engine.check(known?.name ?? body.name, body.transfer);
   }
 
   /** Creates or changes the jobs that the mounts of a project request; disables those that none requests any more. */
   apply(mounts: readonly MountedFolder[], session: ProjectSession): void {
-    const { store } = this.#engine;
+    const { store } = this.engine;
     const kept = new Set<string>();
     for (const mount of mounts) {
       if (!mount.copyOut) continue;
@@ -82,9 +79,9 @@ export class CopyOuts {
   }
 
   #own(session: ProjectSession): Job[] {
-    const jobs = this.#engine.store.list();
+    const jobs = this.engine.store.list();
     return jobs.filter(
-      ({ category, transfer }) => category?.name === CATEGORY && concerns(this.#connections, transfer.source, session),
+      ({ category, transfer }) => category?.name === CATEGORY && concerns(this.connections, transfer.source, session),
     );
   }
 
@@ -101,7 +98,7 @@ export class CopyOuts {
     const after = { ...before, schedule: wanted, disabled: isDisabled, transfer: filtered };
     if (JSON.stringify(after) === JSON.stringify(before)) return job;
     const body = parseJobBody(JSON.parse(JSON.stringify({ ...after, category: { name: CATEGORY } })));
-    return this.#engine.store.replace(job.id, body);
+    return this.engine.store.replace(job.id, body);
   }
 
   #wanted({ folder, owner }: MountedFolder, copyOut: CopyOutRequest, { connection, project }: ProjectSession): JobBody {
@@ -118,7 +115,7 @@ export class CopyOuts {
       transfer: {
         transfer_type: 'copy',
         source,
-        destination: sideFrom(this.#connections, to),
+        destination: sideFrom(this.connections, to),
         ...(owner?.privacy === 'hide' ? { filter: { source: [WITHOUT_PRIVATE], destination: [] } } : {}),
       },
       schedule: { mode: 'auto', repeat_interval: { value: copyOut.every, unit: 's' } },

@@ -86,7 +86,7 @@ async function projectTotals(
     const known = connections.get(connection.id).projects ?? [];
     const project = known.find(({ id, name }) => String(id) === source.project || name === source.project);
     const key = projectKey({ connection, project: { id: project?.id ?? Number(source.project) } });
-    const found = await askOwner(error, state.socket(key), source.folder, { platform: undefined, most: 0 }, signal);
+    const found = await askOwner(error, state.socket(key), source.folder, { platform: undefined, most: 0, signal });
     return { ...found, unreadable: found.unreadable.count };
   }
 }

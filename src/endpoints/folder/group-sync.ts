@@ -3,7 +3,7 @@ import { syncFileSystemOf } from './kernel.js';
 
 interface Waiter {
   readonly handle: FileHandle;
-  /** When the file was opened: `performance.now()`. */
+  /** When the file was opened, monotonic milliseconds. */
   readonly opened: number;
   resolve(): void;
   reject(reason: unknown): void;
@@ -31,7 +31,7 @@ export class GroupSync {
 
   /**
    * Resolves when everything written through the handle is on the disk. The handle must stay open until then.
-   * @param opened `performance.now()` before anything was written through it
+   * @param opened monotonic milliseconds before anything was written through it
    */
   sync(handle: FileHandle, opened: number): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs';
 import { lstat, mkdir, writeFile as putFile, readdir, rm, rmdir } from 'node:fs/promises';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
-import { bringBack, finish, holdsBack, lookBelow, type Movement, removeSeen, takeAway } from '../away.js';
-import { type DetachedFolders, type Leaver, withHiddenPath } from '../detached-names.js';
+import { bringBack, holdsBack, removeSeen, takeAway } from '../away.js';
+import type { DetachedFolders } from '../detached-names.js';
+import { Leaving, type LeavingTree } from '../leaving.js';
 import { childPath, isAsExpected, isOwn, nameOf, parentOf, TRASH, trashPlace } from '../paths.js';
 import {
   type DiscardOptions,
@@ -20,34 +21,22 @@ import { renameNoReplace } from './rename.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
 /** The operations of a folder target that `FolderLeaving` needs. */
-export interface FolderTree {
-  /** @param withOwn includes items with the target's own names, except parts */
-  list(path: string, signal: AbortSignal, withOwn?: boolean): AsyncIterable<TargetItem>;
-  stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
+export interface FolderTree extends LeavingTree {
   item(found: Stats, path: string): TargetItem;
-  move(from: string, to: string, signal: AbortSignal): Promise<void>;
-  makeFolders(path: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Detaches items of a folder target, and manages its trash. */
-export class FolderLeaving {
+export class FolderLeaving extends Leaving<FolderTree> {
   readonly #root: FolderRoot;
   readonly #rules: TargetRules;
-  readonly #tree: FolderTree;
   /** Notes that exist in the trash. */
   readonly #noted = new Set<string>();
 
   constructor(root: FolderRoot, rules: TargetRules, tree: FolderTree) {
+    super(tree);
     this.#root = root;
     this.#rules = rules;
-    this.#tree = tree;
   }
-
-  readonly #movement: Movement = {
-    look: (path, signal) => this.#look(path, signal),
-    move: (from, to, signal) => this.#tree.move(from, to, signal),
-    makeFolders: (path, signal) => this.#tree.makeFolders(path, signal),
-  };
 
   async discard(seen: TargetItem, { isSeen, trash, signal }: DiscardOptions): Promise<void> {
     const { path, folder } = seen;
@@ -58,7 +47,7 @@ export class FolderLeaving {
     });
     if (!found) return;
     const before = folder
-      ? await this.#lookBelow(path, signal, (item) => {
+      ? await this.lookBelow(path, signal, (item) => {
           // A file system mounted there is not part of this folder.
           const isKept = isOwn(item.name) ? holdsBack(item.name, trash !== undefined) : !isSeen!(item);
           if (item.id === MOUNT_ID || isKept) throw changed(item.path);
@@ -66,54 +55,29 @@ export class FolderLeaving {
       : found.identity;
     const place = trash && (await this.trashPlace(path, trash, signal));
     await this.withHiddenPath(path, { seen: before, trash }, async (away) => {
-      if (!(await takeAway({ from: path, to: away, seen: before }, this.#movement, changed(), signal))) return;
-      if (trash)
-        return this.throwAway(away, path, trash.day, place).catch(async (error: unknown) => {
-          await bringBack(away, path, this.#movement);
-          throw error;
-        });
-      const emptying = emptyingIn(this.#root, (below) => this.#tree.list(below, signal));
+      if (!(await takeAway({ from: path, to: away, seen: before }, this.movement, changed(), signal))) return;
+      if (trash) return this.discardTo(away, path, trash.day, signal, place);
+      const emptying = emptyingIn(this.#root, (below) => this.tree.list(below, signal));
       if (!folder) return emptying.removeFile(away);
       const left = await removeSeen(away, path, isSeen!, emptying);
       if (left === undefined) return;
-      await bringBack(away, path, this.#movement);
+      await bringBack(away, path, this.movement);
       throw changed(left);
     });
   }
 
-  readonly #detachedFolders: DetachedFolders = {
+  protected readonly detachedFolders: DetachedFolders = {
     make: (path) => this.#root.folder(parentOf(path), ({ at }) => mkdir(at(nameOf(path)))),
     remove: (path) => this.#root.folder(parentOf(path), ({ at }) => rmdir(at(nameOf(path)))),
   };
 
-  withHiddenPath<T>(path: string, leaver: Leaver, use: (at: string) => Promise<T>): Promise<T> {
-    return withHiddenPath(path, leaver, this.#detachedFolders, use);
-  }
-
-  /** Handles items that were detached by a process that no longer runs. */
-  async finish(path: string, signal: AbortSignal): Promise<void> {
-    const finishing = {
-      ...this.#movement,
-      list: (folder: string) => this.#tree.list(folder, signal),
-      removeFolder: (folder: string) => this.#detachedFolders.remove(folder),
-      throwAway: async (at: string, former: string, trash: Trash) =>
-        this.throwAway(at, former, trash.day, await this.trashPlace(former, trash, signal)),
-    };
-    await finish(path, finishing, signal);
-  }
-
-  async #look(path: string, signal: AbortSignal): Promise<string | undefined> {
+  protected async look(path: string, signal: AbortSignal): Promise<string | undefined> {
     const found = await this.#found(path, signal);
-    return found?.folder ? this.#lookBelow(path, signal) : found?.identity;
+    return found?.folder ? this.lookBelow(path, signal) : found?.identity;
   }
 
-  #lookBelow(path: string, signal: AbortSignal, check?: (item: TargetItem) => void): Promise<string> {
-    return lookBelow(
-      path,
-      (below) => this.#tree.list(below, signal, true),
-      check,
-      ({ size, mtime }) => [size, mtime],
-    );
+  protected identityOf({ size, mtime }: TargetItem): unknown {
+    return [size, mtime];
   }
 
   async #found(path: string, signal: AbortSignal, check?: (item: TargetItem | undefined) => void) {
@@ -121,7 +85,7 @@ export class FolderLeaving {
     try {
       return await this.#root.folder(parentOf(path), async (folder) => {
         const found = await lstatIn(folder, path);
-        check?.(found && this.#tree.item(found, path));
+        check?.(found && this.tree.item(found, path));
         return found && { identity: identityOf(found, this.#root.remote), folder: found.isDirectory() };
       });
     } catch (error) {
@@ -130,9 +94,9 @@ export class FolderLeaving {
     }
   }
 
-  /** A free path in the trash of the item's file system, with a note of how long items there are kept. */
+  /** In the trash of the item's file system. */
   async trashPlace(path: string, trash: Trash, signal: AbortSignal): Promise<string> {
-    const place = await this.#placeFor(path, trash.day, signal);
+    const place = await this.placeFor(path, trash.day, signal);
     const note = trashNoteOf(trash);
     const noted = childPath(this.#topOf(path), note.path);
     if (!this.#noted.has(noted))
@@ -151,33 +115,27 @@ export class FolderLeaving {
     return this.#root.topOf(parentOf(path));
   }
 
-  async #placeFor(path: string, day: string, signal: AbortSignal): Promise<string> {
+  protected async placeFor(path: string, day: string, signal: AbortSignal): Promise<string> {
     const top = this.#topOf(path);
     const below = top === '' ? path : path.slice(top.length + 1);
-    const look = (there: string): Promise<TargetItem | undefined> => this.#tree.stat(childPath(top, there), signal);
+    const look = (there: string): Promise<TargetItem | undefined> => this.tree.stat(childPath(top, there), signal);
     const place = childPath(top, await trashPlace(below, day, look));
-    if (!(await this.#tree.stat(parentOf(place), signal))) {
-      await this.#tree.makeFolders(childPath(top, `${TRASH}/${day}`), signal);
+    if (!(await this.tree.stat(parentOf(place), signal))) {
+      await this.tree.makeFolders(childPath(top, `${TRASH}/${day}`), signal);
       await makeAllLike(this.#root, parentOf(place), parentOf(path));
     }
     return place;
   }
 
-  /** Moves a detached item into the trash of a day. @param place a path that was free a moment ago */
-  async throwAway(away: string, path: string, day: string, place?: string): Promise<void> {
-    const { signal } = new AbortController();
-    for (let to = place, last: string | undefined; ; to = undefined) {
-      const free = to ?? (await this.#placeFor(path, day, signal));
-      try {
-        return await this.#root.folder(parentOf(away), (from) =>
-          this.#root.folder(parentOf(free), ({ at }) => renameNoReplace(from.at(nameOf(away)), at(nameOf(free)))),
-        );
-      } catch (error) {
-        // The same path again: a file exists in place of one of its folders.
-        if (!isFailure(error, 'target-exists') || free === last) throw error;
-        last = free;
-      }
-    }
+  protected moveToTrash(away: string, place: string): Promise<void> {
+    return this.#root.folder(parentOf(away), (from) =>
+      this.#root.folder(parentOf(place), ({ at }) => renameNoReplace(from.at(nameOf(away)), at(nameOf(place)))),
+    );
+  }
+
+  /** Must not be interrupted. */
+  override throwAway(away: string, path: string, day: string, _: AbortSignal, place?: string): Promise<void> {
+    return super.throwAway(away, path, day, new AbortController().signal, place);
   }
 
   async emptyTrash(
@@ -191,7 +149,7 @@ export class FolderLeaving {
 
   async #emptyTrashIn(top: string, options: { readonly today: string; readonly days: number }, signal: AbortSignal) {
     const path = childPath(top, TRASH);
-    if ((await this.#tree.stat(path, signal)) === undefined) return [];
+    if ((await this.tree.stat(path, signal)) === undefined) return [];
     return this.#root.folder(path, async (folder) => {
       const entries = await readdir(folder.at('.'), { withFileTypes: true });
       const over = overdue(

@@ -1,10 +1,10 @@
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
+import { systemClock } from '../../base/clock.js';
 import { errnoOf } from '../../base/errors.js';
+import { DAY_MS } from '../../base/zone.js';
 import type { Emptying } from '../away.js';
 import { FORMER_DETACHED_PREFIX, nameOf, PART_DAYS, PART_PREFIX, parentOf } from '../paths.js';
 import type { FolderRoot, OpenFolder } from './root.js';
-
-const DAY_MS = 86_400_000;
 
 const isPart = (name: string): boolean => name.startsWith(PART_PREFIX) && !name.startsWith(FORMER_DETACHED_PREFIX);
 
@@ -27,7 +27,7 @@ export async function removeOldParts(folder: OpenFolder, parts: readonly string[
     try {
       // A part may already have the time of its content as its mtime: its last change is its ctime.
       const { ctimeMs } = await lstat(folder.at(name));
-      if (ctimeMs < Date.now() - PART_DAYS * DAY_MS) await rm(folder.at(name), { recursive: true, force: true });
+      if (ctimeMs < systemClock.now() - PART_DAYS * DAY_MS) await rm(folder.at(name), { recursive: true, force: true });
     } catch (error) {
       // Another process removed the part, or this one may only read: the part does no harm.
       if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;

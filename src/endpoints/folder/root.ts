@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { constants, type FileHandle, lstat, open, realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { systemClock } from '../../base/clock.js';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { isWithin, realPath } from '../../base/real-path.js';
 import { type MountEntry, parseMountTable } from '../../fuse/mountpoint.js';
@@ -114,8 +115,8 @@ export class FolderRoot {
    */
   async folder<T>(path: string, use: (folder: OpenFolder) => Promise<T>): Promise<T> {
     let opened = this.#opened.get(path);
-    if (!opened || performance.now() - opened.since > SHARED_FOR_MS) {
-      const since = performance.now();
+    if (!opened || systemClock.monotonic() - opened.since > SHARED_FOR_MS) {
+      const since = systemClock.monotonic();
       opened = { folder: await this.#open(path), since, users: 0 };
       this.#opened.set(path, opened);
     }

@@ -1,5 +1,6 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, unlink } from 'node:fs/promises';
+import { systemClock } from '../../base/clock.js';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import { conflictName } from '../../outbox/upload/conflict-name.js';
 import { ContentCheck, damagedAt, inspected, writeAll } from '../content.js';
@@ -35,7 +36,7 @@ export function writeFile(
     const part = folder.at(nameOf(partPath(path, options)));
     const before = existing(await lstat(folder.at(name)).catch(missing), root, path);
     checkExpected(before, rules, root.path, path, options);
-    const opened = performance.now();
+    const opened = systemClock.monotonic();
     const isPrivate = options.private === true && rules.keepsPrivacy;
     const { handle, isNew } = await openPart(part, firstMode(isPrivate, before !== undefined));
     try {
@@ -264,7 +265,7 @@ async function replace(root: FolderRoot, replacement: Replacement): Promise<void
       root.folder(parentOf(away), async ({ at }) => {
         const old = at(nameOf(away));
         await takePlace(root, replacement, old);
-        if (trash) await leaving.throwAway(away, path, trash.day, place);
+        if (trash) await leaving.throwAway(away, path, trash.day, signal, place);
         else await unlink(old);
       }),
     );
@@ -320,7 +321,7 @@ async function takePlace(
 /** Renames a file of another process back to its name, or to a conflict name where the name is taken meanwhile. */
 async function putBack(root: FolderRoot, from: string, folder: OpenFolder, path: string): Promise<void> {
   let place = folder.at(nameOf(path));
-  for (let time = Date.now(); ; time += 1000) {
+  for (let time = systemClock.now(); ; time += 1000) {
     try {
       return await nameFile(from, place, root.remote);
     } catch (error) {

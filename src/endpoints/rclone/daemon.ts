@@ -5,6 +5,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
+import { systemClock } from '../../base/clock.js';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
 import type { MakeFolder } from '../temporary.js';
@@ -155,9 +156,9 @@ export class RcloneDaemon {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       const ended = once(this.#process, 'exit');
       this.#process.kill('SIGTERM');
-      const kill = setTimeout(() => this.#process.kill('SIGKILL'), STOP_LIMIT);
+      const cancel = systemClock.after(STOP_LIMIT, () => this.#process.kill('SIGKILL'));
       await ended;
-      clearTimeout(kill);
+      cancel();
     }
     await this.#agent.destroy();
     await rm(this.#temporary, { recursive: true, force: true });
@@ -168,10 +169,10 @@ export class RcloneDaemon {
 function addressOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = '';
-    const limit = setTimeout(() => fail(new Error('it did not start in time')), START_LIMIT);
+    const cancel = systemClock.after(START_LIMIT, () => fail(new Error('it did not start in time')));
     const abort = (): void => end(() => reject(signal.reason));
     const end = (then: () => void): void => {
-      clearTimeout(limit);
+      cancel();
       signal.removeEventListener('abort', abort);
       then();
     };

@@ -1,6 +1,7 @@
+import { systemClock } from '../../base/clock.js';
+import { DAY_MS } from '../../base/zone.js';
 import { FORMER_DETACHED_PREFIX, PART_DAYS } from '../paths.js';
 
-const DAY_MS = 86_400_000;
 const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
 
 /**
@@ -28,7 +29,7 @@ export class PartNames {
    */
   isOld(path: string, mtime: number | undefined): boolean {
     const [, part, day] = DATED.exec(path) ?? [];
-    const limit = Date.now() - PART_DAYS * DAY_MS;
+    const limit = systemClock.now() - PART_DAYS * DAY_MS;
     // An item that an older version detached may belong to a user.
     if (path.includes(FORMER_DETACHED_PREFIX)) return false;
     if (part === undefined) return mtime !== undefined && mtime * 1000 < limit;

@@ -124,7 +124,7 @@ export class RemoteTarget implements Target {
     signal.throwIfAborted();
     await this.#checkLinks(parentOf(path), signal);
     await this.#checkPlace(path, options);
-    const how = { target: this.root, needsTime: this.#storage.takesTimeOfFile, reads: this.rules.reads };
+    const how = { target: this.root, needsTime: this.#storage.takesTimeOfFile === true, reads: this.rules.reads };
     return this.#staging.with(path, content, options, how, async (parcel) => {
       if (this.#storage.publishes) {
         const there = options.expected === undefined ? undefined : await this.#checkPlace(path, options);

@@ -79,7 +79,7 @@ export class StorageStaging {
     const file = await this.#place(path, options);
     this.#busy.add(file);
     try {
-      await fetch(file, path, content, options, target);
+      await fetchContent(file, path, content, options, target);
       const result = await send({ file, size, mtime, continues: continues(options) });
       await this.#remove(file);
       return result;
@@ -136,7 +136,7 @@ function ownFile({ file, descriptor }: Content, reads: readonly ContentForm[]): 
 }
 
 /** Completes the content in a file; the bytes of an earlier attempt are kept. */
-async function fetch(file: string, path: string, content: Content, options: WriteOptions, target: string) {
+async function fetchContent(file: string, path: string, content: Content, options: WriteOptions, target: string) {
   const { size, mtime, hash, signal } = options;
   const damaged = damagedAt(target, path);
   const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);

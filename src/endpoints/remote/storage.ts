@@ -23,15 +23,15 @@ export interface RemoteStorage {
   readonly rules: TargetRules;
   readonly root: string;
   /** A file appears under its name only when it is complete, so that no part is needed. */
-  readonly publishes: boolean;
+  readonly publishes?: boolean;
   /** A file or folder is renamed in one step, without copying its bytes. */
-  readonly renames: boolean;
+  readonly renames?: boolean;
   /** Removing a folder removes its content as well; a folder can be renamed. */
-  readonly removesFull: boolean;
+  readonly removesFull?: boolean;
   /** The stored file gets the time of the local file. */
-  readonly takesTimeOfFile: boolean;
+  readonly takesTimeOfFile?: boolean;
   /** Symbolic links on the server may lead elsewhere: every folder is checked before an item is stored in it. */
-  readonly hasLinks: boolean;
+  readonly hasLinks?: boolean;
   /** @throws Failure `target-missing` */
   entries(folder: string, signal: AbortSignal): Promise<StorageEntry[]>;
   look(path: string, signal: AbortSignal): Promise<StorageEntry | undefined>;

@@ -30,9 +30,7 @@ const MOVE = `sh -c 'if [ -e "$2" ] || [ -L "$2" ]; then echo "File exists" >&2;
 export class RsyncStorage implements RemoteStorage {
   // Listings show whole seconds; a part is completed by rsync's own checksums. The server may be a Mac.
   readonly rules = rulesOf('rsync', { normalizes: true, timeGrain: 1, replacesAtOnce: true, resumes: true });
-  readonly publishes = false;
   readonly renames = true;
-  readonly removesFull = false;
   readonly takesTimeOfFile = true;
   readonly hasLinks = true;
   readonly root: string;

@@ -1,5 +1,7 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { systemClock } from '../../base/clock.js';
+import { Condition } from '../../base/condition.js';
 import { errnoOf, Failure } from '../../base/errors.js';
 import { launch } from '../launch.js';
 import { smbFailure } from './failures.js';
@@ -20,7 +22,7 @@ export class SmbSession {
    * output.
    */
   readonly #mark = `end_${randomBytes(8).toString('hex')}`;
-  #wake: (() => void) | undefined;
+  readonly #arrived = new Condition();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(words: readonly string[], target: string) {
@@ -75,13 +77,13 @@ export class SmbSession {
       if (this.#process !== child) return;
       this.#process = undefined;
       this.#output += why;
-      this.#wake?.();
+      this.#arrived.changed();
     };
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
         if (this.#process !== child) return;
         this.#output += text;
-        this.#wake?.();
+        this.#arrived.changed();
       });
     child.stdin.on('error', () => undefined);
     child.once('error', (error) => ended(errnoOf(error) === 'ENOENT' ? 'NO_PROGRAM' : String(error)));
@@ -94,7 +96,7 @@ export class SmbSession {
     const abort = (): void => {
       // A running command cannot be cancelled: the next command starts a new session.
       this.#process?.kill('SIGKILL');
-      this.#wake?.();
+      this.#arrived.changed();
     };
     signal.addEventListener('abort', abort, { once: true });
     try {
@@ -112,7 +114,7 @@ export class SmbSession {
             throw new Failure('program-missing', { program: 'smbclient', package: 'smbclient' });
           return this.#output;
         }
-        await new Promise<void>((wake) => (this.#wake = wake));
+        await this.#arrived.next();
       }
     } finally {
       signal.removeEventListener('abort', abort);
@@ -125,9 +127,9 @@ export class SmbSession {
     if (!child) return;
     const ended = new Promise((done) => child.once('close', done));
     child.stdin.end('exit\n');
-    const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT);
+    const cancel = systemClock.after(STOP_LIMIT, () => child.kill('SIGKILL'));
     await ended;
-    clearTimeout(limit);
+    cancel();
   }
 }
 

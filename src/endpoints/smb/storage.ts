@@ -26,12 +26,7 @@ export class SmbStorage implements RemoteStorage {
     // smbclient only opens the file that it is given.
     reads: ['file', 'descriptor'],
   });
-  readonly publishes = false;
   readonly renames = true;
-  readonly removesFull = false;
-  readonly takesTimeOfFile = false;
-  // The server follows links only within the share.
-  readonly hasLinks = false;
   readonly root: string;
   readonly #words: readonly string[];
   readonly #base: string;

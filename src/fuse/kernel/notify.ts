@@ -1,4 +1,5 @@
 import { closeSync, write } from 'node:fs';
+import { systemClock } from '../../base/clock.js';
 import type { NodeId } from '../../base/ids.js';
 import type { KernelCache } from '../filesystem.js';
 import { libc, systemError } from '../libc.js';
@@ -39,7 +40,7 @@ export class KernelNotifier implements KernelCache {
   readonly #waiting = new Map<string, Notice>();
   #sending = false;
   #closed = false;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelLook: (() => void) | undefined;
   readonly #fd: number;
 
   /** @param device which must stay open until the constructor returns */
@@ -81,7 +82,7 @@ export class KernelNotifier implements KernelCache {
     if (this.#closed) return;
     this.#closed = true;
     if (!this.#sending) closeSync(this.#fd);
-    clearTimeout(this.#timer);
+    this.#cancelLook?.();
     for (const notice of this.#waiting.values()) notice.resolve(true);
     this.#waiting.clear();
   }
@@ -92,7 +93,7 @@ export class KernelNotifier implements KernelCache {
     const done = new Promise<boolean>((settle) => {
       resolve = settle;
     });
-    this.#waiting.set(key, { node, offset, name, since: performance.now(), done, resolve });
+    this.#waiting.set(key, { node, offset, name, since: systemClock.monotonic(), done, resolve });
     this.#next();
     return done;
   }
@@ -124,7 +125,7 @@ export class KernelNotifier implements KernelCache {
   /** Expires all names in the kernel if names were held back too long, as requests in their folder never ceased. */
   #outwait(): void {
     if (!this.canExpireAll) return;
-    const now = performance.now();
+    const now = systemClock.monotonic();
     const names = [...this.#waiting].filter(([, notice]) => notice.name !== undefined);
     if (names.some(([, notice]) => now - notice.since >= PATIENCE_MS)) {
       for (const [key] of names) this.#waiting.delete(key);
@@ -135,10 +136,10 @@ export class KernelNotifier implements KernelCache {
         names.map(([, notice]) => notice),
       );
     } else if (names.length > 0) {
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined;
+      this.#cancelLook ??= systemClock.after(PATIENCE_MS, () => {
+        this.#cancelLook = undefined;
         this.#next();
-      }, PATIENCE_MS).unref();
+      });
     }
   }
 }

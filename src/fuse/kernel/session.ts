@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
@@ -180,7 +181,7 @@ export class FuseSession {
     if (!request) return;
     // The kernel sends FUSE_INTERRUPT only once per request; a later signal is found by polling.
     if (!isBeingEnded(request.pid)) {
-      setTimeout(() => this.channel.open && this.#interrupt(unique), INTERRUPT_CHECK_MS).unref();
+      systemClock.after(INTERRUPT_CHECK_MS, () => this.channel.open && this.#interrupt(unique));
       return;
     }
     if (!request.patient) {

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { asNodeId } from '../../base/ids.js';
 import type { AttributeChanges, CreatedFile, Entry, ForbiddenItem, WritableFileSystem } from '../filesystem.js';
@@ -37,7 +38,7 @@ function oldName(incoming: RequestBuffer, offset: number): string {
 const setattr: WritingHandler = (session, request, incoming, writable) => {
   const at = structs.setattr_in.at;
   const valid = incoming.u32(at.valid);
-  const now = Date.now() / 1000;
+  const now = systemClock.now() / 1000;
   const time = (flag: number, nowFlag: number, seconds: number, nanoseconds: number): number | undefined => {
     if (valid & nowFlag) return now;
     return valid & flag ? incoming.i64(seconds) + incoming.u32(nanoseconds) / 1e9 : undefined;

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '../../base/clock.js';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Job, Ways } from '../definition/job-schema.js';
@@ -81,7 +80,7 @@ export class Notifier {
   }
 
   async close(limit = 15_000): Promise<void> {
-    const cancel = systemClock.after(limit, () => this.#stop.abort(new Failure('interrupted')));
+    const cancel = this.#options.store.clock.after(limit, () => this.#stop.abort(new Failure('interrupted')));
     await this.settled();
     cancel();
   }
@@ -98,16 +97,14 @@ export class Notifier {
   }
 
   async #send(all: readonly Ways[], notice: Notice): Promise<void> {
-    const { log, everybody, means } = this.#options;
+    const { log, everybody, means, store } = this.#options;
     const own = everybody();
     let failures = 0;
     for (const ways of all)
-      for (const failure of await sendNotice(
-        ways,
-        notice,
-        ways === own ? { ...means, hosts: undefined } : means,
-        this.#stop.signal,
-      )) {
+      for (const failure of await sendNotice(ways, notice, ways === own ? { ...means, hosts: undefined } : means, {
+        signal: this.#stop.signal,
+        clock: store.clock,
+      })) {
         failures++;
         log.warn({ error: failure, event: notice.kind }, 'somebody could not be told');
       }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { limited } from '../../base/abort.js';
 import type { AllowedHosts } from '../../base/allowed-hosts.js';
-import { systemClock } from '../../base/clock.js';
+import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { oneLine } from '../../base/text.js';
 import type { Ways } from '../definition/job-schema.js';
@@ -25,14 +25,20 @@ export interface Means {
   readonly hosts: AllowedHosts | undefined;
 }
 
+/** What ends a way that takes too long. */
+interface Bounds {
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
 /** Sends a notice by each of the ways. Resolves with the failures; a way that fails does not affect the others. */
-export async function sendNotice(ways: Ways, notice: Notice, means: Means, signal: AbortSignal): Promise<Failure[]> {
+export async function sendNotice(ways: Ways, notice: Notice, means: Means, bounds: Bounds): Promise<Failure[]> {
   const { command, program, mail: to, url } = ways;
   const sent = await Promise.allSettled([
-    ...(command === undefined ? [] : [runCommand(command, notice, signal)]),
-    ...(program === undefined ? [] : [runProgram(program, means, notice, signal)]),
-    ...(to === undefined ? [] : [mail(to, notice, signal)]),
-    ...(url === undefined ? [] : [post(new URL(url), means.hosts, notice, signal)]),
+    ...(command === undefined ? [] : [runCommand(command, notice, bounds)]),
+    ...(program === undefined ? [] : [runProgram(program, means, notice, bounds)]),
+    ...(to === undefined ? [] : [mail(to, notice, bounds)]),
+    ...(url === undefined ? [] : [post(new URL(url), means.hosts, notice, bounds)]),
   ]);
   return sent.flatMap((one) =>
     one.status === 'fulfilled'
@@ -47,8 +53,8 @@ const RUN = 'own=$NOTICE_COMMAND; unset NOTICE_COMMAND; eval "$own"';
 /**
  * The administrator writes the command. The notice reaches it only as data: in the environment and on standard input.
  */
-function runCommand(command: string, notice: Notice, signal: AbortSignal): Promise<void> {
-  return feed('/bin/sh', ['-c', RUN], `${noticeJson(notice)}\n`, command, signal, {
+function runCommand(command: string, notice: Notice, bounds: Bounds): Promise<void> {
+  return feed('/bin/sh', ['-c', RUN], `${noticeJson(notice)}\n`, command, bounds, {
     NOTICE_COMMAND: command,
     NOTICE_EVENT: notice.kind,
     NOTICE_MESSAGE: oneLine(notice.message, 1000),
@@ -58,16 +64,16 @@ function runCommand(command: string, notice: Notice, signal: AbortSignal): Promi
   });
 }
 
-async function runProgram(name: string, { programs }: Means, notice: Notice, signal: AbortSignal): Promise<void> {
+async function runProgram(name: string, { programs }: Means, notice: Notice, bounds: Bounds): Promise<void> {
   if (!Object.hasOwn(programs, name))
     throw new Failure('notify-failed', {
       way: `"${oneLine(name)}"`,
       why: '"programs" of config.json has no such name',
     });
-  await runCommand(programs[name]!, notice, signal);
+  await runCommand(programs[name]!, notice, bounds);
 }
 
-async function mail(to: string, notice: Notice, signal: AbortSignal): Promise<void> {
+async function mail(to: string, notice: Notice, bounds: Bounds): Promise<void> {
   const program = SENDMAIL.find((path) => existsSync(path));
   if (!program) throw new Failure('notify-failed', { way: 'mail', why: 'there is no sendmail on this machine' });
   const subject = `procorefs: ${notice.kind.replace('-', ' ')}: ${oneLine(notice.message, 150)}`;
@@ -77,11 +83,12 @@ async function mail(to: string, notice: Notice, signal: AbortSignal): Promise<vo
     '',
   ].join('\n');
   // -i: a line with a single dot does not end the mail. --: the rest is an address, even if it begins with a dash.
-  await feed(program, ['-i', '--', to], mailText(to, subject, body), program, signal, {});
+  await feed(program, ['-i', '--', to], mailText(to, subject, body), program, bounds, {});
 }
 
 /** Posts a notice. Redirects are not followed: they may lead to a host that is not allowed. */
-async function post(url: URL, hosts: AllowedHosts | undefined, notice: Notice, signal: AbortSignal): Promise<void> {
+async function post(url: URL, hosts: AllowedHosts | undefined, notice: Notice, bounds: Bounds): Promise<void> {
+  const { signal, clock } = bounds;
   // A URL may contain a token, so a failure shows only its host.
   const failed = (cause: unknown, why?: string): Failure =>
     new Failure('notify-failed', { way: `the address at ${url.host}`, ...(why === undefined ? {} : { why }) }, cause);
@@ -91,11 +98,11 @@ async function post(url: URL, hosts: AllowedHosts | undefined, notice: Notice, s
   try {
     for (let n = 0; ; n++) {
       try {
-        return await postOnce(agent, url, notice, signal);
+        return await postOnce(agent, url, notice, bounds);
       } catch (error) {
         const pause = POST_PAUSES[n];
         if (signal.aborted || pause === undefined) throw failed(error);
-        await systemClock.sleep(pause, signal).catch(() => undefined);
+        await clock.sleep(pause, signal).catch(() => undefined);
       }
     }
   } finally {
@@ -103,8 +110,8 @@ async function post(url: URL, hosts: AllowedHosts | undefined, notice: Notice, s
   }
 }
 
-async function postOnce(dispatcher: Agent, url: URL, notice: Notice, signal: AbortSignal): Promise<void> {
-  const limit = limited(signal, POST_LIMIT, () => new Error('it did not answer in time'));
+async function postOnce(dispatcher: Agent, url: URL, notice: Notice, { signal, clock }: Bounds): Promise<void> {
+  const limit = limited(signal, POST_LIMIT, () => new Error('it did not answer in time'), clock);
   try {
     const { statusCode, body } = await request(url, {
       dispatcher,
@@ -125,7 +132,7 @@ function feed(
   words: readonly string[],
   input: string,
   shown: string,
-  signal: AbortSignal,
+  { signal, clock }: Bounds,
   environment: NodeJS.ProcessEnv,
 ): Promise<void> {
   const failed = (why: string, cause?: unknown): Failure =>
@@ -147,7 +154,7 @@ function feed(
           // The process has just ended.
         }
     };
-    const cancel = systemClock.after(PROGRAM_LIMIT_MS, end);
+    const cancel = clock.after(PROGRAM_LIMIT_MS, end);
     signal.addEventListener('abort', end, { once: true });
     child.once('error', (error) => {
       cancel();

@@ -1,8 +1,8 @@
+import { pauseAfter } from '../../base/backoff.js';
 import type { Away, ExecutionStats } from '../store/executions.js';
 
-/** Pause before the next check of an unreachable endpoint, milliseconds. */
-const FIRST_PAUSE_MS = 60_000;
-const LONGEST_PAUSE = 15 * 60_000;
+/** Pauses before the next check of an unreachable endpoint, milliseconds. */
+const LOOK_AGAIN = { first: 60_000, longest: 15 * 60_000 };
 
 /** Statistics of a run that found an endpoint unreachable: when the job tries again, as its schedule permits. */
 export function waitFor(
@@ -11,6 +11,5 @@ export function waitFor(
   began: boolean,
 ): Required<Pick<ExecutionStats, 'away' | 'again'>> {
   const looks = (before?.looks ?? 0) + 1;
-  const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE_MS * 2 ** (looks - 1));
-  return { away: { since: before?.since ?? now, looks, began }, again: now + pause };
+  return { away: { since: before?.since ?? now, looks, began }, again: now + pauseAfter(looks, LOOK_AGAIN) };
 }

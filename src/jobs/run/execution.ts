@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { pauseAfter } from '../../base/backoff.js';
 import { type Clock, every, systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
@@ -24,7 +25,7 @@ import { GUARDED_MS, reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
 import { PendingItems, Settling } from './pool.js';
 import { RunResults } from './results.js';
-import { AwayEndpoint, Gate, kindOf, type Pauses } from './waiting.js';
+import { AwayEndpoint, Gate, kindOf, type Patience } from './waiting.js';
 
 export interface RunContext {
   readonly job: Job;
@@ -37,7 +38,7 @@ export interface RunContext {
   readonly until: number | undefined;
   readonly log: Log;
   readonly clock?: Clock;
-  readonly patience?: Pauses;
+  readonly patience?: Patience;
 }
 
 export interface RunOutcome {
@@ -49,7 +50,7 @@ export interface RunOutcome {
 
 /** Interval at which results are written to the database, milliseconds. */
 const FLUSH_INTERVAL_MS = 200;
-const RETRY_FIRST = 500;
+const RETRY = { first: 500 };
 
 /**
  * One run of a job: plan, delete guard, execution, counts. It can be paused and cancelled; the next run continues what
@@ -319,7 +320,7 @@ export class Run {
         }
         if (kind === 'again' && attempts <= retries) {
           this.#audit.item('trace', item, failure.line);
-          await this.#clock.sleep(RETRY_FIRST * 2 ** (attempts - 1), signal);
+          await this.#clock.sleep(pauseAfter(attempts, RETRY), signal);
           continue;
         }
         const status: ItemStatus =

@@ -1,4 +1,6 @@
+import { type Backoff, pauseAfter } from '../../base/backoff.js';
 import type { Clock } from '../../base/clock.js';
+import { Condition } from '../../base/condition.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 
@@ -34,8 +36,8 @@ export function kindOf(error: unknown): Kind {
 
 /** Blocks callers of `pass` while it is closed. */
 export class Gate {
+  readonly #opened = new Condition();
   #open = true;
-  #waiting: (() => void)[] = [];
 
   get isOpen(): boolean {
     return this.#open;
@@ -47,35 +49,20 @@ export class Gate {
 
   open(): void {
     this.#open = true;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const go of waiting) go();
+    this.#opened.changed();
   }
 
-  async pass(signal: AbortSignal): Promise<void> {
-    while (!this.#open) {
-      signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done);
-          resolve();
-        };
-        this.#waiting.push(done);
-        signal.addEventListener('abort', done, { once: true });
-      });
-    }
-    signal.throwIfAborted();
+  pass(signal: AbortSignal): Promise<void> {
+    return this.#opened.until(() => this.#open, signal);
   }
 }
 
-/** Pauses between checks of an unreachable endpoint, milliseconds: the first, the longest, and the total time. */
-export interface Pauses {
-  readonly first: number;
-  readonly longest: number;
+/** Pauses between checks of an unreachable endpoint, and the total time, milliseconds. */
+export interface Patience extends Backoff {
   readonly whole: number;
 }
 
-export const PATIENCE: Pauses = { first: 1000, longest: 30_000, whole: 2 * 3600_000 };
+export const PATIENCE: Patience = { first: 1000, longest: 30_000, whole: 2 * 3600_000 };
 
 /**
  * Resolves when the endpoint answers again.
@@ -85,11 +72,11 @@ export async function untilBack(
   look: (signal: AbortSignal) => Promise<unknown>,
   clock: Clock,
   signal: AbortSignal,
-  patience: Pauses,
+  patience: Patience,
 ): Promise<void> {
   const end = clock.monotonic() + patience.whole;
-  for (let pause = patience.first; ; pause = Math.min(pause * 2, patience.longest)) {
-    await clock.sleep(pause, signal);
+  for (let failures = 1; ; failures++) {
+    await clock.sleep(pauseAfter(failures, patience), signal);
     try {
       await look(signal);
       return;
@@ -107,7 +94,7 @@ export class AwayEndpoint {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #job: string;
-  readonly #patience: Pauses;
+  readonly #patience: Patience;
   #back: Promise<void> | undefined;
 
   constructor(look: (signal: AbortSignal) => Promise<void>, clock: Clock, log: Log, job: string, patience = PATIENCE) {

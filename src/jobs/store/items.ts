@@ -3,22 +3,15 @@ import type { Database, Statement } from '../../database/open.js';
 import { bit, type Columns, optional, type Selection, Table } from '../../database/table.js';
 import { nameOf, parentOf } from '../../endpoints/paths.js';
 import { ITEM_STATUSES, type ItemStatus } from '../definition/words.js';
+import type { Action } from '../plan/decide.js';
 
 /** What a run does about an item: the actions of `decide.ts` that change something, and those for folders. */
 export type ItemAction =
-  | 'compare'
-  | 'copy'
-  | 'copy-back'
-  | 'conflict'
-  | 'delete'
-  | 'delete-source'
-  | 'clear-source'
+  | Exclude<Action, 'none' | 'adopt' | 'forget'>
   | 'create-folder'
   | 'create-folder-source'
   | 'protect'
-  | 'protect-source'
-  | 'flag'
-  | 'skip';
+  | 'protect-source';
 
 export const DELETIONS: readonly ItemAction[] = ['delete', 'delete-source', 'clear-source'];
 

@@ -54,11 +54,11 @@ export class JobStore {
   readonly pages: Pages;
   readonly last: LastRuns;
   readonly #db: Database;
-  readonly #clock: Clock;
+  readonly clock: Clock;
 
   /** @throws Failure `database-damaged`, `database-newer`, `state-unwritable` */
   constructor(path: string, clock: Clock = systemClock) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#db = openDatabase(path, jobsDatabase);
     this.pages = new Pages(this.#db);
     this.last = new LastRuns(this.#db);
@@ -67,7 +67,7 @@ export class JobStore {
   /** @throws Failure `job-name-taken`, `no-such-category`, `job-refused` for a `parent_id` that names no job */
   add(body: JobBody, by = userInfo().username): Job {
     const { category, ...kept } = body;
-    const now = this.#clock.now();
+    const now = this.clock.now();
     const id = randomUUID();
     const add = this.#db.transaction(() => {
       if (this.#db.prepare('SELECT 1 FROM jobs WHERE name = ?').get(body.name))
@@ -102,7 +102,7 @@ export class JobStore {
       this.#requireParent(kept.parent_id);
       this.#db
         .prepare('UPDATE jobs SET name = ?, body = ?, category = ?, modified_by = ?, modified_on = ? WHERE id = ?')
-        .run(body.name, JSON.stringify(kept), this.#category(category), by, this.#clock.now(), id);
+        .run(body.name, JSON.stringify(kept), this.#category(category), by, this.clock.now(), id);
     });
     change.immediate();
     return this.get(id);
@@ -298,17 +298,17 @@ export class JobStore {
   }
 
   uploads(job: string): StoredUploads {
-    return new StoredUploads(this.#db, job, this.#clock);
+    return new StoredUploads(this.#db, job, this.clock);
   }
 
   items(execution: number): RunItems {
-    return new RunItems(this.#db, execution, this.#clock);
+    return new RunItems(this.#db, execution, this.clock);
   }
 
   audit(execution: number, level: string, event: string, path: string, reason?: string): void {
     this.#db
       .prepare('INSERT INTO audit (execution, at, level, event, path, reason) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(execution, this.#clock.now(), level, event, path, reason ?? null);
+      .run(execution, this.clock.now(), level, event, path, reason ?? null);
   }
 
   /** Writes one audit event for each item of a run that has one of the statuses. */
@@ -319,7 +319,7 @@ export class JobStore {
          SELECT execution, ?, ?, action, iif(folder = '', name, folder || '/' || name), reason FROM items
          WHERE execution = ? AND status IN (${statuses.map(() => '?').join(', ')}) ORDER BY id`,
       )
-      .run(this.#clock.now(), level, execution, ...statuses);
+      .run(this.clock.now(), level, execution, ...statuses);
   }
 
   *auditOf(execution: number) {

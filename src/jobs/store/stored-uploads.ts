@@ -7,35 +7,31 @@ const KEPT_MS = 7 * 86_400_000;
 
 /** Progress of the segmented uploads of one job, by target place. */
 export class StoredUploads {
-  readonly #db: Database;
-  readonly #job: string;
-  readonly #clock: Clock;
-
-  constructor(db: Database, job: string, clock: Clock) {
-    this.#db = db;
-    this.#job = job;
-    this.#clock = clock;
-  }
+  constructor(
+    private readonly db: Database,
+    private readonly job: string,
+    private readonly clock: Clock,
+  ) {}
 
   get(place: string): SavedUpload | undefined {
-    const row = this.#db.prepare('SELECT state FROM uploads WHERE job = ? AND place = ?').get(this.#job, place) as
+    const row = this.db.prepare('SELECT state FROM uploads WHERE job = ? AND place = ?').get(this.job, place) as
       | { readonly state: string }
       | undefined;
     return row && (JSON.parse(row.state) as SavedUpload);
   }
 
   put(place: string, state: SavedUpload): void {
-    const now = this.#clock.now();
-    this.#db.prepare('DELETE FROM uploads WHERE at < ?').run(now - KEPT_MS);
-    this.#db
+    const now = this.clock.now();
+    this.db.prepare('DELETE FROM uploads WHERE at < ?').run(now - KEPT_MS);
+    this.db
       .prepare(
         `INSERT INTO uploads (job, place, state, at) VALUES (?, ?, ?, ?)
          ON CONFLICT (job, place) DO UPDATE SET state = excluded.state, at = excluded.at`,
       )
-      .run(this.#job, place, JSON.stringify(state), now);
+      .run(this.job, place, JSON.stringify(state), now);
   }
 
   remove(place: string): void {
-    this.#db.prepare('DELETE FROM uploads WHERE job = ? AND place = ?').run(this.#job, place);
+    this.db.prepare('DELETE FROM uploads WHERE job = ? AND place = ?').run(this.job, place);
   }
 }

@@ -28,9 +28,9 @@ const RETRY_MS = 60_000;
 export class CompanyProjects {
   readonly store: CompanyStore;
   readonly events = new EventEmitter<Events>();
+  readonly clock: Clock;
   readonly #list: CompanyOptions['list'];
   readonly #log: Log;
-  readonly #clock: Clock;
   readonly #listings = new SingleFlight<'projects', void>();
   readonly #stop = new AbortController();
   #looking: Promise<void> | undefined;
@@ -39,13 +39,13 @@ export class CompanyProjects {
   constructor(options: CompanyOptions) {
     this.#list = options.list;
     this.#log = options.log;
-    this.#clock = options.clock ?? systemClock;
+    this.clock = options.clock ?? systemClock;
     this.store = new CompanyStore(options.path);
   }
 
   /** Seconds since the epoch. */
   get now(): number {
-    return Math.floor(this.#clock.now() / 1000);
+    return Math.floor(this.clock.now() / 1000);
   }
 
   /** Lists the projects if that was never done; no call after the first time. */
@@ -67,10 +67,10 @@ export class CompanyProjects {
    */
   look(): void {
     const age = this.now - (this.store.listedAt ?? 0);
-    if ((age >= 0 && age < FRESH_S) || this.#looking || this.#clock.monotonic() < this.#retryAt) return;
+    if ((age >= 0 && age < FRESH_S) || this.#looking || this.clock.monotonic() < this.#retryAt) return;
     this.#looking = this.refresh('background', this.#stop.signal)
       .catch((error: unknown) => {
-        this.#retryAt = this.#clock.monotonic() + RETRY_MS;
+        this.#retryAt = this.clock.monotonic() + RETRY_MS;
         if (!this.#stop.signal.aborted) this.#log.warn({ error }, 'the projects could not be listed');
       })
       .finally(() => {

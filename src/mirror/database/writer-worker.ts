@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../../base/clock.js';
 import { failureToJson, isFailure } from '../../base/errors.js';
 import type { RemoteId } from '../../base/ids.js';
 import { openDatabase } from '../../database/open.js';
@@ -133,7 +134,7 @@ function perform(request: WriterRequest): unknown {
       // One commit with `synchronous = FULL` makes all earlier commits durable too.
       db.pragma('synchronous = FULL');
       try {
-        return writer.setMeta({ synced: Date.now() });
+        return writer.setMeta({ synced: systemClock.now() });
       } finally {
         db.pragma('synchronous = NORMAL');
       }

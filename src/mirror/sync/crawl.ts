@@ -10,34 +10,30 @@ import { walkOn } from './walk.js';
  * that no row is missed. Resumes after a restart.
  */
 export class Crawl {
-  readonly #store: MirrorStore;
-  readonly #source: IndexSource;
-  readonly #log: Log;
-
-  constructor(store: MirrorStore, source: IndexSource, log: Log) {
-    this.#store = store;
-    this.#source = source;
-    this.#log = log;
-  }
+  constructor(
+    private readonly store: MirrorStore,
+    private readonly source: IndexSource,
+    private readonly log: Log,
+  ) {}
 
   async run(signal: AbortSignal): Promise<void> {
-    const { view } = this.#store;
+    const { view } = this.store;
     const until = view.number('crawl.until');
     if (view.crawlDone || until === undefined) return;
     for (let pass = view.number('crawl.pass') ?? 1; ; pass++) {
       await this.#walk(until, signal);
       const isComplete = await this.#isComplete(until, signal);
       if (isComplete || pass >= 2) {
-        if (!isComplete) this.#log.warn({ until }, 'the index has rows that the crawl did not meet');
-        await this.#store.finishCrawl({ 'crawl.done': 1, 'poll.at': until });
+        if (!isComplete) this.log.warn({ until }, 'the index has rows that the crawl did not meet');
+        await this.store.finishCrawl({ 'crawl.done': 1, 'poll.at': until });
         return;
       }
-      await this.#store.setMeta({ 'crawl.pass': pass + 1, 'crawl.from': 0, 'crawl.page': 1 });
+      await this.store.setMeta({ 'crawl.pass': pass + 1, 'crawl.from': 0, 'crawl.page': 1 });
     }
   }
 
   async #walk(until: number, signal: AbortSignal): Promise<void> {
-    const { view } = this.#store;
+    const { view } = this.store;
     const total = view.number('crawl.total');
     let step: WalkStep = { from: view.number('crawl.from') ?? 0, page: view.number('crawl.page') ?? 1 };
     /** Rows from the step's second on, as the previous page counted them. */
@@ -45,7 +41,7 @@ export class Crawl {
     for (;;) {
       signal.throwIfAborted();
       const reply = await this.#page(step, pageRows(view), until, signal);
-      const result = await this.#store.ingestPage(
+      const result = await this.store.ingestPage(
         reply,
         undefined,
         total === undefined && reply.total !== undefined && step.from === 0 ? { 'crawl.total': reply.total } : {},
@@ -56,19 +52,19 @@ export class Crawl {
       const next =
         left > 0 && step.page > 1
           ? { ...step, page: Math.max(1, step.page - Math.ceil(left / reply.perPage)) }
-          : await walkOn(this.#store, step, result, reply);
+          : await walkOn(this.store, step, result, reply);
       if (!next) return;
       before = next.from === step.from ? reply.total : undefined;
-      await this.#store.setMeta({ 'crawl.from': next.from, 'crawl.page': next.page });
+      await this.store.setMeta({ 'crawl.from': next.from, 'crawl.page': next.page });
       step = next;
     }
   }
 
   /** Whether the mirror has as many rows as the server counted at first or, if not, as it counts now: 1 call more. */
   async #isComplete(until: number, signal: AbortSignal): Promise<boolean> {
-    const first = this.#store.view.number('crawl.total');
+    const first = this.store.view.number('crawl.total');
     if (first === undefined) return true;
-    const known = await this.#store.countUntil(until);
+    const known = await this.store.countUntil(until);
     if (known >= first) return true;
     const { total } = await this.#page({ from: 0, page: 1 }, 1, until, signal);
     return total === undefined || known >= total;
@@ -76,6 +72,6 @@ export class Crawl {
 
   #page({ from, page }: WalkStep, perPage: number, until: number, signal: AbortSignal): Promise<RawPage> {
     const filter = { updatedFrom: from, updatedTo: until };
-    return this.#source.page({ page, perPage, filter }, { class: 'background', signal });
+    return this.source.page({ page, perPage, filter }, { class: 'background', signal });
   }
 }

@@ -18,21 +18,18 @@ const END = { 'sweep.from': '', 'sweep.page': 1 };
  * of its folder lacks it too. Resumes after a restart.
  */
 export class Sweep {
-  readonly #store: MirrorStore;
-  readonly #source: IndexSource;
-
-  constructor(store: MirrorStore, source: IndexSource) {
-    this.#store = store;
-    this.#source = source;
-  }
+  constructor(
+    private readonly store: MirrorStore,
+    private readonly source: IndexSource,
+  ) {}
 
   /** Server time at which the last completed sweep began, seconds; undefined if there was none. */
   get doneAt(): number | undefined {
-    return this.#store.view.number('sweep.done');
+    return this.store.view.number('sweep.done');
   }
 
   get isUnderWay(): boolean {
-    return this.#store.view.number('sweep.from') !== undefined;
+    return this.store.view.number('sweep.from') !== undefined;
   }
 
   /** Requests all pages, from the first one on. */
@@ -44,17 +41,17 @@ export class Sweep {
       began ??= page.serverTime;
       step = page.next;
     }
-    await this.#store.setMeta({ ...END, 'sweep.done': began! });
+    await this.store.setMeta({ ...END, 'sweep.done': began! });
   }
 
   /** Requests the next page: 1 call, and 1 for each folder that has to be listed. True if it was the last page. */
   async step(options: Pick<CallOptions, 'class' | 'signal'>): Promise<boolean> {
-    const { view } = this.#store;
+    const { view } = this.store;
     const from = view.number('sweep.from');
     const step = from === undefined ? START : { from, page: view.number('sweep.page') ?? 1 };
     const { next, serverTime } = await this.#page(step, options);
     const began = (from === undefined ? undefined : view.number('sweep.began')) ?? serverTime;
-    await this.#store.setMeta(
+    await this.store.setMeta(
       next
         ? { 'sweep.from': next.from, 'sweep.page': next.page, 'sweep.began': began }
         : { ...END, 'sweep.done': began },
@@ -66,14 +63,14 @@ export class Sweep {
     step: WalkStep,
     options: Pick<CallOptions, 'class' | 'signal'>,
   ): Promise<{ readonly next: WalkStep | undefined; readonly serverTime: number }> {
-    const { view } = this.#store;
+    const { view } = this.store;
     const perPage = pageRows(view);
     const call: CallOptions = { ...options, upkeep: true };
     const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR_S };
-    const reply = await this.#source.page({ page: step.page, perPage, filter }, call);
-    const result = await this.#store.ingestSweep(reply, step);
+    const reply = await this.source.page({ page: step.page, perPage, filter }, call);
+    const result = await this.store.ingestSweep(reply, step);
     await this.#decide(result, reply.serverTime, call);
-    return { next: await walkOn(this.#store, step, result, reply), serverTime: reply.serverTime };
+    return { next: await walkOn(this.store, step, result, reply), serverTime: reply.serverTime };
   }
 
   /** Lists the folders of items that a page lacked, until it is known for each item whether it exists. */
@@ -88,10 +85,10 @@ export class Sweep {
     do {
       for (const folder of wanted) {
         if (listed.has(folder)) continue;
-        for (const id of await listNearest(this.#store, this.#source, folder, call)) listed.add(id);
+        for (const id of await listNearest(this.store, this.source, folder, call)) listed.add(id);
         listed.add(folder);
       }
-      wanted = await this.#store.settle({ doubtful, listed: [...listed], serverTime });
+      wanted = await this.store.settle({ doubtful, listed: [...listed], serverTime });
     } while (wanted.length > 0);
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.js';
-import { Failure } from '../../base/errors.js';
+import { Condition } from '../../base/condition.js';
 import type { Inode, RemoteId } from '../../base/ids.js';
 import { HIDDEN } from '../database/flags.js';
 import { POLLS_MISS } from '../database/missed-changes.js';
@@ -62,7 +62,8 @@ export class Upkeep {
   #subtree: Subtree | undefined;
   /** Visible folders that may not be read, and when that was found. */
   readonly #refused = new Map<RemoteId, number>();
-  #wake: (() => void) | undefined;
+  /** Told when a look may be due earlier than before. */
+  readonly #sooner = new Condition();
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -78,7 +79,7 @@ export class Upkeep {
     this.#watched.set(folder, { openedAt: now, listedAt: known?.listedAt ?? now });
     if (this.#watched.size > MOST_WATCHED) this.#watched.delete(this.#watched.keys().next().value!);
     this.#openedAt = now;
-    if (wasIdle) this.#wake?.();
+    if (wasIdle) this.#sooner.changed();
   }
 
   /**
@@ -88,7 +89,7 @@ export class Upkeep {
   looksEvery(job: string, every: number): void {
     const before = this.#wanted();
     this.#jobs.set(job, { every, until: this.#now() + LOOKS_MISSED * every + WATCHED_S });
-    if (every < (before ?? Number.POSITIVE_INFINITY)) this.#wake?.();
+    if (every < (before ?? Number.POSITIVE_INFINITY)) this.#sooner.changed();
   }
 
   /** To be called after each poll, whichever caller requested it. */
@@ -118,7 +119,7 @@ export class Upkeep {
       const isWatched = this.idle <= WATCHED_S || (this.#wanted() ?? SLOWEST_S) < SLOWEST_S;
       const wait = Math.max((at - this.#now()) * 1000, this.#options.wait(isWatched));
       if (wait < 1) return look(signal);
-      await this.#sleep(Math.min(wait, LONGEST_SLEEP_MS), signal);
+      await this.#sooner.nextWithin(Math.min(wait, LONGEST_SLEEP_MS), this.#options.clock, signal);
     }
   }
 
@@ -221,20 +222,5 @@ export class Upkeep {
 
   #now(): number {
     return this.#options.clock.monotonic() / 1000;
-  }
-
-  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    const wake = (): void => woken.abort(new Failure('interrupted'));
-    this.#wake = wake;
-    signal.addEventListener('abort', wake, { once: true });
-    try {
-      await this.#options.clock.sleep(ms, woken.signal);
-    } catch (error) {
-      if (!woken.signal.aborted) throw error;
-    } finally {
-      signal.removeEventListener('abort', wake);
-      this.#wake = undefined;
-    }
   }
 }

@@ -20,9 +20,6 @@ const PAGE_PAUSE_MS = 2000;
  * call for all readers that wait for them.
  */
 export class Urls {
-  readonly #store: MirrorStore;
-  readonly #source: IndexSource;
-  readonly #clock: Clock;
   /** When a page was last requested, monotonic ms. */
   readonly #askedAt = new Map<number, number>();
   readonly #flights = new SingleFlight<number, PageSpan>();
@@ -33,15 +30,15 @@ export class Urls {
   /** Server time minus this machine's monotonic time, seconds. */
   #serverOffset: number | undefined;
 
-  constructor(store: MirrorStore, source: IndexSource, clock: Clock) {
-    this.#store = store;
-    this.#source = source;
-    this.#clock = clock;
-  }
+  constructor(
+    private readonly store: MirrorStore,
+    private readonly source: IndexSource,
+    private readonly clock: Clock,
+  ) {}
 
   /** A URL of the item's current version that is worth trying, or undefined. */
   known(item: Item): KnownUrl | undefined {
-    const row = this.#store.view.url(item.inode);
+    const row = this.store.view.url(item.inode);
     if (!row || row.versionId !== item.versionId) return undefined;
     if (row.fetchedAt <= this.#refusedUntil) return undefined;
     const now = this.#serverNow();
@@ -66,10 +63,10 @@ export class Urls {
     if (current && current.url !== stale?.url) return current;
     /** The item's URL, if it came with the reply of this server time or a later one. */
     const cameAt = (serverTime: number): KnownUrl | undefined => {
-      const row = this.#store.view.url(item.inode);
+      const row = this.store.view.url(item.inode);
       return row && row.versionId === item.versionId && row.fetchedAt >= serverTime ? row : undefined;
     };
-    let page = Math.floor((await this.#store.rank(item.remoteId)) / pageRows(this.#store.view)) + 1;
+    let page = Math.floor((await this.store.rank(item.remoteId)) / pageRows(this.store.view)) + 1;
     for (let step = 0; step <= NEIGHBOUR_PAGES && page >= 1; step++) {
       const span = await this.#page(page, callClass, signal);
       const found = cameAt(span.serverTime);
@@ -78,7 +75,7 @@ export class Urls {
       else if (item.updatedAt > span.last) page++;
       else break;
     }
-    const found = cameAt(await listFolder(this.#store, this.#source, item.parentId, { class: callClass, signal }));
+    const found = cameAt(await listFolder(this.store, this.source, item.parentId, { class: callClass, signal }));
     if (found) return found;
     throw new Failure('gone', { what: item.name });
   }
@@ -89,25 +86,25 @@ export class Urls {
   }
 
   async #fetch(page: number, callClass: CallClass, signal: AbortSignal): Promise<PageSpan> {
-    const wait = (this.#askedAt.get(page) ?? Number.NEGATIVE_INFINITY) + PAGE_PAUSE_MS - this.#clock.monotonic();
+    const wait = (this.#askedAt.get(page) ?? Number.NEGATIVE_INFINITY) + PAGE_PAUSE_MS - this.clock.monotonic();
     // Other requests for the page join meanwhile.
-    if (wait > 0) await this.#clock.sleep(wait, signal);
-    this.#askedAt.set(page, this.#clock.monotonic());
-    const reply = await this.#source.page(
-      { page, perPage: pageRows(this.#store.view), filter: { type: 'file', inRecycleBin: false } },
+    if (wait > 0) await this.clock.sleep(wait, signal);
+    this.#askedAt.set(page, this.clock.monotonic());
+    const reply = await this.source.page(
+      { page, perPage: pageRows(this.store.view), filter: { type: 'file', inRecycleBin: false } },
       { class: callClass, signal },
     );
-    this.#serverOffset = reply.serverTime - this.#clock.monotonic() / 1000;
-    return { ...(await this.#store.ingestPage(reply, undefined, {})), serverTime: reply.serverTime };
+    this.#serverOffset = reply.serverTime - this.clock.monotonic() / 1000;
+    return { ...(await this.store.ingestPage(reply, undefined, {})), serverTime: reply.serverTime };
   }
 
   #serverNow(): number | undefined {
-    return this.#serverOffset === undefined ? undefined : this.#clock.monotonic() / 1000 + this.#serverOffset;
+    return this.#serverOffset === undefined ? undefined : this.clock.monotonic() / 1000 + this.#serverOffset;
   }
 
   /** To be called with the server time of any reply. */
   sawServerTime(seconds: number): void {
-    this.#serverOffset = seconds - this.#clock.monotonic() / 1000;
+    this.#serverOffset = seconds - this.clock.monotonic() / 1000;
   }
 }
 

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { Condition } from '../../base/condition.js';
 import { diskFailure } from '../../base/disk.js';
 import { Failure } from '../../base/errors.js';
 import type { Inode } from '../../base/ids.js';
@@ -10,7 +11,6 @@ import type { Outbox } from '../outbox.js';
 import { afterFailure, consequenceOf, type Delays, isPublished } from '../upload/publish.js';
 import type { Sender } from '../upload/sender.js';
 import { Alarm } from './alarm.js';
-import { Completions } from './completions.js';
 import { DELETE_GUARD_REASON, DeleteGuard } from './delete-guard.js';
 import { DeleteGuardRecord } from './delete-guard-record.js';
 import { coveredBy, orderOf, violation } from './order.js';
@@ -52,7 +52,8 @@ export class Scheduler {
   readonly #stop = new AbortController();
   readonly #underWay = new Map<Inode, Promise<void>>();
   readonly #queue = new ReadyQueue();
-  readonly #completions: Completions;
+  /** Told when a send ends. */
+  readonly #sent = new Condition();
   readonly #alarm: Alarm;
   readonly #onChange = (): void => this.#changed();
   #burstEnd = 0;
@@ -62,7 +63,6 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#completions = new Completions(options.outbox.clock);
     this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
     this.#deleteGuard = new DeleteGuard(
       options.holdAfter,
@@ -120,7 +120,7 @@ export class Scheduler {
           const isClosing = clock.monotonic() - began < RELEASE_COMES_MS && left.some(this.#readiness.isClosing);
           if (!isClosing && !this.#prospects.areThere(left, began, isPatient)) return left;
         }
-        await this.#completions.next(LONGEST_WAIT_MS, signal);
+        await this.#sent.nextWithin(LONGEST_WAIT_MS, clock, signal);
         signal.throwIfAborted();
         if (this.#diskError !== undefined) throw this.#diskError;
       }
@@ -137,6 +137,7 @@ export class Scheduler {
    */
   async publish(inode: Inode, signal: AbortSignal): Promise<void> {
     const { outbox } = this.#options;
+    const { clock } = outbox;
     const chain = [inode];
     for (let at = outbox.intents.get(inode); at; at = outbox.intents.get(at.here.parent)) chain.push(at.here.parent);
     this.#readiness.setUrgent(chain, 1);
@@ -153,7 +154,7 @@ export class Scheduler {
           this.#options.log.warn({}, failure.line);
           throw failure;
         }
-        await this.#completions.next(LONGEST_WAIT_MS, signal);
+        await this.#sent.nextWithin(LONGEST_WAIT_MS, clock, signal);
         if (signal.aborted) throw new Failure('interrupted');
       }
     } finally {
@@ -358,7 +359,7 @@ export class Scheduler {
         outbox.intents.touch(intent.inode);
         this.#rests(intent.inode);
         this.#wake(0);
-        this.#completions.tell();
+        this.#sent.changed();
       });
     this.#underWay.set(intent.inode, running);
   }

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { Pauses } from '../../base/backoff.js';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { ContentCache } from '../../cache/cache.js';
@@ -46,9 +47,8 @@ const CHECK_DELAY_MS = 500;
 const PAUSE_FACTOR = 20;
 /** Milliseconds after which a change causes a new scan although not all missing versions are downloaded. */
 const LONGEST_DELAY_MS = 60_000;
-/** Milliseconds until a failed download is tried again; doubles up to `RETRY_LAST`. */
-const RETRY_FIRST_MS = 15_000;
-const RETRY_LAST = 600_000;
+/** Milliseconds until a failed download is tried again. */
+const RETRY = { first: 15_000, longest: 600_000 };
 
 /**
  * Downloads pinned content that is missing, in the background, and again after each change. Costs no call except for
@@ -57,6 +57,7 @@ const RETRY_LAST = 600_000;
 export class PinKeeper {
   readonly #options: PinKeeperOptions;
   readonly #stop = new AbortController();
+  readonly #retries = new Pauses(RETRY);
   readonly #onChange = (): void => this.#soon(CHECK_DELAY_MS);
   #totals: Totals = { files: 0, bytes: 0, missing: 0 };
   #cancelLook: (() => void) | undefined;
@@ -64,7 +65,6 @@ export class PinKeeper {
   #dueAt = Number.POSITIVE_INFINITY;
   #work: Promise<void> | undefined;
   #again = false;
-  #retry = RETRY_FIRST_MS;
   #tookMs = 0;
   #saidFull = false;
 
@@ -145,7 +145,7 @@ export class PinKeeper {
       const wanted: ContentVersion[] = [];
       this.#totals = await this.#measure(this.#options.pins.items(), signal, wanted);
       const isDone = await this.#fetchAll(wanted, signal);
-      if (isDone) this.#retry = RETRY_FIRST_MS;
+      if (isDone) this.#retries.reset();
       else this.#later();
       // More versions may be missing than fit into one batch.
       if (isDone && wanted.length === BATCH_VERSIONS) this.#again = true;
@@ -157,9 +157,7 @@ export class PinKeeper {
   }
 
   #later(): void {
-    const wait = this.#retry;
-    this.#retry = Math.min(RETRY_LAST, wait * 2);
-    this.#cancelRetry = this.#options.outbox.clock.after(wait, () => this.#soon(0));
+    this.#cancelRetry = this.#options.outbox.clock.after(this.#retries.next(), () => this.#soon(0));
   }
 
   /**

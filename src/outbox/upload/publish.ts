@@ -1,3 +1,4 @@
+import { pauseAfter } from '../../base/backoff.js';
 import type { Failure } from '../../base/errors.js';
 import type { NameClass } from '../../names/local-only.js';
 import { type Intent, needsPerson } from '../intents/intent.js';
@@ -23,7 +24,7 @@ export interface Consequence {
 }
 
 export const FIRST_RETRY = 5000;
-const LAST_RETRY = 15 * 60_000;
+const LONGEST_RETRY_MS = 15 * 60_000;
 /** Number of attempts after which the pause is the longest. */
 const LONGEST_AFTER_ATTEMPTS = 9;
 
@@ -85,7 +86,7 @@ export function readyAt(intent: Intent, kind: NameClass, writers: number, delays
 
 /** After temporary failures the pauses grow; an intent is never discarded. */
 const retryAt = ({ state, changedAt, attempts }: Intent, first: number): number =>
-  state === 'failed' ? changedAt + Math.min(first * 2 ** (attempts - 1), LAST_RETRY) : 0;
+  state === 'failed' ? changedAt + pauseAfter(attempts, { first, longest: LONGEST_RETRY_MS }) : 0;
 
 /** An intent after an attempt at it failed. @param now milliseconds since the epoch */
 export function afterFailure(intent: Intent, failure: Failure, consequence: Consequence, now: number): Intent {

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { abortable } from '../../base/abort.js';
+import { systemClock } from '../../base/clock.js';
 import { diskFailure, onDisk } from '../../base/disk.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { Inode, RemoteId, VersionId } from '../../base/ids.js';
@@ -232,7 +233,7 @@ export class WorkingFile {
     const stat = this.#shown(now);
     if (this.#dirty || now.size !== this.#seen.size || now.mtimeMs !== this.#seen.mtimeMs)
       return { ...stat, changed: now };
-    const isDoubtful = this.writers > 0 && Date.now() - now.mtimeMs < TIME_GRAIN;
+    const isDoubtful = this.writers > 0 && systemClock.now() - now.mtimeMs < TIME_GRAIN;
     return { ...stat, changed: isDoubtful ? { ...now, isDoubtful } : undefined };
   }
 

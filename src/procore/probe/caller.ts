@@ -95,7 +95,9 @@ export class Caller {
     const { tokens, apiUrl, loginUrl } = this.#options;
     const trusted = [apiUrl, loginUrl].map((one) => new URL(one).host);
     const token = await tokens.token(this.signal);
-    this.#evidence.storage = await this.#attempt(() => lookAtStorage(this.agent, url, token, trusted, this.signal));
+    this.#evidence.storage = await this.#attempt(() =>
+      lookAtStorage(this.agent, url, token, trusted, this.signal, this.clock),
+    );
   }
 
   /** Status of the storage; undefined if the upload failed without a reply. */

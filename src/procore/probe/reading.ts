@@ -53,7 +53,7 @@ export async function readFacts(
   const url = someUrl([...plain.rows, ...listOf(root.item.files)]);
   if (url !== undefined) await caller.look(url);
   await lookAtPages(index);
-  const now = Math.floor(Date.now() / 1000);
+  const now = Math.floor(caller.clock.now() / 1000);
   await index('open-range', `per_page=1&filters[updated_at]=${stamp((plain.date || now) - 3600)}...`);
   await lookAtRange(index, plain);
   return { company, project, folder };

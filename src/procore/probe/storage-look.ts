@@ -1,4 +1,5 @@
 import type { Agent, Dispatcher } from 'undici';
+import type { Clock } from '../../base/clock.js';
 import type { Secret } from '../../base/secret.js';
 
 /** Observations at the storage of a version. Its requests do not count as API calls. */
@@ -20,11 +21,12 @@ export async function lookAtStorage(
   token: Secret,
   trusted: readonly string[],
   signal: AbortSignal | undefined,
+  clock: Clock,
 ): Promise<StorageLook | undefined> {
   let url = parse(text);
   const lifetime: (number | undefined)[] = [];
   for (let hops = 0; url && hops <= MOST_HOPS; hops++) {
-    lifetime.push(lifetimeOf(url));
+    lifetime.push(lifetimeOf(url, Math.floor(clock.now() / 1000)));
     const mayAuthorize: boolean =
       hops === 0 && (trusted.includes(url.host) || /^https:\/\/([\w-]+\.)*procore\.com\//.test(url.href));
     const reply: Dispatcher.ResponseData = await agent.request({
@@ -79,11 +81,11 @@ export async function sendUpload(
 }
 
 /** `X-Amz-Expires` and similar parameters are a number of seconds; a large number is a time. */
-function lifetimeOf(url: URL): number | undefined {
+function lifetimeOf(url: URL, now: number): number | undefined {
   for (const [name, value] of url.searchParams) {
     if (!/^(x-amz-expires|x-goog-expires|expires)$/i.test(name) || !/^\d{1,12}$/.test(value)) continue;
     const seconds = Number(value);
-    return seconds < 1e8 ? seconds : Math.max(0, seconds - Math.floor(Date.now() / 1000));
+    return seconds < 1e8 ? seconds : Math.max(0, seconds - now);
   }
   return undefined;
 }

@@ -1,5 +1,6 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
+import { abortable } from '../../base/abort.js';
+import { pauseAfter } from '../../base/backoff.js';
 import type { Clock } from '../../base/clock.js';
 import { errnoOf, Failure } from '../../base/errors.js';
 
@@ -17,9 +18,8 @@ const NOT_SENT = new Set([
 /** Whether a request failed before any byte of it left. */
 export const wasNotSent = (error: unknown): boolean => NOT_SENT.has(errnoOf(error) ?? '');
 
-/** Milliseconds between two connection attempts, growing, and the time limit of one. */
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE = 5000;
+/** Milliseconds between two connection attempts, and the time limit of one. */
+const LOOK_AGAIN = { first: 500, longest: 5000 };
 const CHECK_INTERVAL_MS = 5000;
 
 /**
@@ -57,16 +57,7 @@ export class Reachability {
 
   /** Resolves at once unless the host is known to be unreachable; else when it answers, or when this is closed. */
   async again(origin: string, signal: AbortSignal): Promise<void> {
-    const down = this.#down.get(origin);
-    if (!down || signal.aborted) return;
-    const left = new AbortController();
-    const leave = (): void => left.abort();
-    signal.addEventListener('abort', leave, { once: true });
-    try {
-      await Promise.race([down.again, once(left.signal, 'abort')]);
-    } finally {
-      signal.removeEventListener('abort', leave);
-    }
+    await abortable(this.#down.get(origin)?.again ?? Promise.resolve(), signal).catch(() => undefined);
   }
 
   close(): void {
@@ -75,9 +66,9 @@ export class Reachability {
 
   async #watch(url: URL): Promise<void> {
     const { signal } = this.#closed;
-    for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let failures = 1; !signal.aborted; failures++) {
       try {
-        await this.#clock.sleep(pause, signal);
+        await this.#clock.sleep(pauseAfter(failures, LOOK_AGAIN), signal);
       } catch {
         return;
       }

@@ -1,3 +1,4 @@
+import { pauseAfter } from '../../base/backoff.js';
 import type { Clock } from '../../base/clock.js';
 import { errnoOf, isFailure } from '../../base/errors.js';
 import type { Body } from './body.js';
@@ -5,9 +6,9 @@ import { isDamaged } from './compression.js';
 import { type CallRequest, type HttpReply, interceptor } from './exchange.js';
 import { type Reachability, wasNotSent } from './reachability.js';
 
-/** Total number of attempts, and the wait before the second one in ms; it doubles. */
+/** Total number of attempts, and the pauses between them, milliseconds. */
 const ATTEMPTS = 4;
-const FIRST_WAIT = 400;
+const RETRY = { first: 400, jitter: 0.5 };
 
 /** Milliseconds after which an interactive call is not repeated. */
 const RETRY_LIMIT_MS = 5000;
@@ -46,7 +47,7 @@ export const retry = (clock: Clock, reachability: Reachability) =>
           throw error;
         }
       }
-      await clock.sleep(FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + Math.random()), request.call.signal);
+      await clock.sleep(pauseAfter(attempt, RETRY), request.call.signal);
     }
   });
 

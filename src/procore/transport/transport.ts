@@ -40,7 +40,7 @@ export class Transport {
     // The last interceptor is the outermost: a repeated call is authorized, budgeted and logged again.
     const composed: Dispatcher = this.#agent.compose(
       compression(),
-      logging(parts.log),
+      logging(parts.log, parts.clock),
       budget(parts.budget),
       authorization(parts.tokens),
       company(),

@@ -54,17 +54,12 @@ interface Spot {
  * copy of that one is kept beside the file.
  */
 export class FileWrites {
-  readonly #access: ProjectAccess;
-  readonly #options: ProcoreEndpointOptions;
-  readonly #tree: ProjectTree;
-  readonly #changes: ProjectChanges;
-
-  constructor(access: ProjectAccess, options: ProcoreEndpointOptions, tree: ProjectTree, changes: ProjectChanges) {
-    this.#access = access;
-    this.#options = options;
-    this.#tree = tree;
-    this.#changes = changes;
-  }
+  constructor(
+    private readonly access: ProjectAccess,
+    private readonly options: ProcoreEndpointOptions,
+    private readonly tree: ProjectTree,
+    private readonly changes: ProjectChanges,
+  ) {}
 
   /**
    * A new file takes 2 calls and a new version 3, plus 1 if the content is sent in segments. If somebody saves a
@@ -72,10 +67,10 @@ export class FileWrites {
    * that case.
    */
   async write(path: string, content: Content, options: WriteOptions): Promise<EndpointItem> {
-    const { parent, name, known } = await this.#tree.place(path, options.signal);
-    const { timeGrain } = procoreRules(this.#access.mirror.view.ignoresCase);
-    const isExpected = isAsExpected(known && this.#tree.item(known, path), options.expected, timeGrain);
-    if ((known && !known.isFile) || !isExpected) throw this.#changes.changed(path);
+    const { parent, name, known } = await this.tree.place(path, options.signal);
+    const { timeGrain } = procoreRules(this.access.mirror.view.ignoresCase);
+    const isExpected = isAsExpected(known && this.tree.item(known, path), options.expected, timeGrain);
+    if ((known && !known.isFile) || !isExpected) throw this.changes.changed(path);
     const remoteName = linuxNames.decode(name);
     if (known) return this.#addVersion({ path, name: remoteName, known }, content, options);
     return this.#taken(await this.#make(parent.remoteId, remoteName, content, options, path), path);
@@ -85,11 +80,11 @@ export class FileWrites {
    * Whether the current version of a file was made by a late call of this job: one whose outcome the job does not know.
    */
   async isLateWork({ path, version }: EndpointItem, signal: AbortSignal): Promise<boolean> {
-    const { client, project, late } = this.#access;
-    const known = await this.#tree.find(path, signal);
+    const { client, project, late } = this.access;
+    const known = await this.tree.find(path, signal);
     if (!known?.isFile || String(known.versionId) !== version) return false;
-    if (late.versions(known.remoteId, this.#options.job).length === 0) return false;
-    const call = this.#changes.call(signal);
+    if (late.versions(known.remoteId, this.options.job).length === 0) return false;
+    const call = this.changes.call(signal);
     try {
       const { item } = await client.fileNow(project, known.remoteId, call);
       return item.version?.id === known.versionId && (await this.#lateWork(item, call)) !== undefined;
@@ -105,20 +100,20 @@ export class FileWrites {
    * kept. If the version of a late call is the current one, the next write handles it.
    */
   async keepCovered(signal: AbortSignal): Promise<readonly Covered[]> {
-    const { late, mirror } = this.#access;
+    const { late, mirror } = this.access;
     const found: Covered[] = [];
-    for (const id of new Set(late.ofJob(this.#options.job).map(({ remoteId }) => remoteId))) {
+    for (const id of new Set(late.ofJob(this.options.job).map(({ remoteId }) => remoteId))) {
       const file = mirror.view.byRemoteId(id);
       const folder = file && mirror.view.parent(file);
       if (!file?.isFile || !folder || (file.flags & HIDDEN) !== 0) continue;
       const isOpen = (one: LateCall): boolean =>
         file.versionNumber > one.baseNumber + 1 && lookedBelow.get(one) !== file.versionId;
-      if (!late.versions(id, this.#options.job).some(isOpen)) continue;
+      if (!late.versions(id, this.options.job).some(isOpen)) continue;
       const path = mirror.view.path(file) ?? file.name;
       try {
         for (const kept of await this.#keepCoveredOf(id, { folder, name: file.name, path }, signal))
           found.push({ path, kept });
-        for (const one of late.versions(id, this.#options.job)) lookedBelow.set(one, file.versionId);
+        for (const one of late.versions(id, this.options.job)) lookedBelow.set(one, file.versionId);
       } catch (error) {
         if (signal.aborted || kindOf(error) !== 'item') throw error;
         found.push({ path, kept: { error } });
@@ -128,10 +123,10 @@ export class FileWrites {
   }
 
   async #keepCoveredOf(id: RemoteId, beside: Beside, signal: AbortSignal): Promise<string[]> {
-    const { client, late, ownWork, project } = this.#access;
-    const call = this.#changes.call(signal);
+    const { client, late, ownWork, project } = this.access;
+    const call = this.changes.call(signal);
     const { item } = await client.fileNow(project, id, call);
-    const calls = late.versions(id, this.#options.job);
+    const calls = late.versions(id, this.options.job);
     const below: { readonly one: LateCall; readonly number: number }[] = [];
     for (const one of calls) {
       const ours = await ownWork.versionAfter(item, one.baseNumber, one.digests, call);
@@ -142,14 +137,14 @@ export class FileWrites {
     let last = 0;
     for (const { one, number } of below.sort((a, b) => a.number - b.number)) {
       const version = { file: item, number, base: Math.max(one.baseNumber, last), sent };
-      const unseen = await overtaken(version, this.#access, call);
+      const unseen = await overtaken(version, this.access, call);
       if (unseen) kept.push(await this.#keepBeside(unseen, item, beside, signal));
       last = number;
     }
     for (const { one } of below) late.forget(one);
     // A version that a remaining late call still makes will come after these, so it covers none of them.
     late.passed(
-      late.versions(id, this.#options.job).filter(({ baseNumber }) => baseNumber < last),
+      late.versions(id, this.options.job).filter(({ baseNumber }) => baseNumber < last),
       last,
     );
     return kept;
@@ -164,36 +159,38 @@ export class FileWrites {
     path: string,
     mayBeThere = false,
   ): Promise<Made> {
-    const { client, writes, project, ownWork } = this.#access;
-    const call = this.#changes.call(options.signal);
-    const { uploadUuid, digests } = await this.#changes.upload(path, name, content, options);
-    return this.#changes.once<Made>(
-      async () => {
-        const made = await writes.createFile(project, { parentId, name, uploadUuid }, call);
-        return { ...made, ours: made.item.version };
+    const { client, writes, project, ownWork } = this.access;
+    const call = this.changes.call(options.signal);
+    const { uploadUuid, digests } = await this.changes.upload(path, name, content, options);
+    return this.changes.once<Made>(
+      {
+        make: async () => {
+          const made = await writes.createFile(project, { parentId, name, uploadUuid }, call);
+          return { ...made, ours: made.item.version };
+        },
+        look: async () => {
+          const { children, serverTime } = await client.folder(project, parentId, call);
+          const item = children.find((child) => child.type === 'file' && child.name === name);
+          const ours = item && (await ownWork.made(item, digests, call));
+          return ours && { item, serverTime, ours };
+        },
+        sent: { job: this.options.job, remoteId: NO_REMOTE, parentId, name, baseNumber: 0, digests },
+        wasTried: mayBeThere,
       },
-      async () => {
-        const { children, serverTime } = await client.folder(project, parentId, call);
-        const item = children.find((child) => child.type === 'file' && child.name === name);
-        const ours = item && (await ownWork.made(item, digests, call));
-        return ours && { item, serverTime, ours };
-      },
-      { job: this.#options.job, remoteId: NO_REMOTE, parentId, name, baseNumber: 0, digests },
       path,
-      mayBeThere,
     );
   }
 
   async #addVersion(spot: Spot, content: Content, options: WriteOptions): Promise<EndpointItem> {
-    const { client, project, clock } = this.#access;
+    const { client, project, clock } = this.access;
     const { path, name, known } = spot;
-    const call = this.#changes.call(options.signal);
+    const call = this.changes.call(options.signal);
     let current = await client.fileNow(project, known.remoteId, call);
     const late = await this.#lateWork(current.item, call);
     if (current.item.deleted || (current.item.version?.id !== known.versionId && !late))
       throw await this.#other(current, path);
     const began = clock.monotonic();
-    const { uploadUuid, digests } = await this.#changes.upload(path, name, content, options);
+    const { uploadUuid, digests } = await this.changes.upload(path, name, content, options);
     // The version that the job had seen when it sent the content.
     const base = late ? late.baseNumber : (current.item.version?.number ?? 0);
     if (late && isSameContent(late.digests, digests))
@@ -215,22 +212,24 @@ export class FileWrites {
     path: string,
     call: CallOptions,
   ): Promise<Made> {
-    const { client, writes, project, ownWork } = this.#access;
+    const { client, writes, project, ownWork } = this.access;
     const { id, parentId } = item;
     const before = item.version?.number ?? 0;
-    const notes = `Copied by the job "${this.#options.jobName}" on ${hostname()}`;
-    return this.#changes.once<Made>(
-      async () => {
-        const { version, serverTime } = await writes.createVersion(project, id, { uploadUuid, notes }, call);
-        const updatedAt = Math.max(item.updatedAt, serverTime);
-        return { item: { ...item, version, updatedAt }, serverTime, ours: version };
+    const notes = `Copied by the job "${this.options.jobName}" on ${hostname()}`;
+    return this.changes.once<Made>(
+      {
+        make: async () => {
+          const { version, serverTime } = await writes.createVersion(project, id, { uploadUuid, notes }, call);
+          const updatedAt = Math.max(item.updatedAt, serverTime);
+          return { item: { ...item, version, updatedAt }, serverTime, ours: version };
+        },
+        look: async () => {
+          const now = await client.fileNow(project, id, call);
+          const ours = await ownWork.versionAfter(now.item, before, digests, call);
+          return ours && { ...now, ours };
+        },
+        sent: { job: this.options.job, remoteId: id, parentId: parentId ?? NO_REMOTE, name, baseNumber: base, digests },
       },
-      async () => {
-        const now = await client.fileNow(project, id, call);
-        const ours = await ownWork.versionAfter(now.item, before, digests, call);
-        return ours && { ...now, ours };
-      },
-      { job: this.#options.job, remoteId: id, parentId: parentId ?? NO_REMOTE, name, baseNumber: base, digests },
       path,
     );
   }
@@ -248,14 +247,14 @@ export class FileWrites {
   ): Promise<EndpointItem> {
     const { item, ours } = made;
     const version = { file: item, number: ours?.number ?? 0, base, sent };
-    const unseen = await overtaken(version, this.#access, this.#changes.call(signal));
+    const unseen = await overtaken(version, this.access, this.changes.call(signal));
     const keptBeside = unseen && (await this.#keepBesidePath(unseen, item, path, signal));
     const written = await this.#taken(made, path);
     return keptBeside === undefined ? written : { ...written, keptBeside };
   }
 
   async #keepBesidePath(version: RemoteVersion, file: RemoteItem, path: string, signal: AbortSignal): Promise<string> {
-    const { parent, name } = await this.#tree.place(path, signal);
+    const { parent, name } = await this.tree.place(path, signal);
     return this.#keepBeside(version, file, { folder: parent, name, path }, signal);
   }
 
@@ -270,7 +269,7 @@ export class FileWrites {
     signal: AbortSignal,
   ): Promise<string> {
     const { id, size, createdAt } = version;
-    const held = await cachedContent(this.#access.content, { id, remoteId: file.id, size, label: file.name });
+    const held = await cachedContent(this.access.content, { id, remoteId: file.id, size, label: file.name });
     try {
       for (let at = createdAt * 1000; ; at += 1000) {
         const kept = conflictName(name, new Date(at));
@@ -291,9 +290,9 @@ export class FileWrites {
 
   /** The late call of this job that made the current version of a file. */
   async #lateWork(item: RemoteItem, call: CallOptions): Promise<LateCall | undefined> {
-    const { late, ownWork } = this.#access;
+    const { late, ownWork } = this.access;
     const { version } = item;
-    for (const one of late.versions(item.id, this.#options.job)) {
+    for (const one of late.versions(item.id, this.options.job)) {
       const isAfter = version !== undefined && version.number > one.baseNumber;
       if (isAfter && (await ownWork.isOurs(item, version, one.digests, call))) return one;
     }
@@ -302,8 +301,8 @@ export class FileWrites {
 
   /** The failure for a file that somebody else changed. The mirror takes in its new state. */
   async #other({ item, serverTime }: WrittenItem, path: string): Promise<Failure> {
-    await this.#access.mirror.store.ingestOwn(item, serverTime);
-    return this.#changes.changed(path);
+    await this.access.mirror.store.ingestOwn(item, serverTime);
+    return this.changes.changed(path);
   }
 
   /**
@@ -311,10 +310,10 @@ export class FileWrites {
    * one as a change.
    */
   async #taken(made: Made, path: string): Promise<EndpointItem> {
-    const { late } = this.#access;
+    const { late } = this.access;
     const { item, ours } = made;
-    const taken = await this.#changes.taken(made, path);
-    for (const one of late.versions(item.id, this.#options.job)) late.forget(one);
+    const taken = await this.changes.taken(made, path);
+    for (const one of late.versions(item.id, this.options.job)) late.forget(one);
     if (!ours || item.version?.id === ours.id) return taken;
     const { id, number, size, createdAt } = ours;
     return { ...taken, version: String(id), versions: number, size, mtime: createdAt };

@@ -26,7 +26,6 @@ import { ProjectAbsence } from './project-absence.js';
 import { ProjectChanges } from './project-changes.js';
 import { type ProcoreEndpointOptions, type ProjectAccess, ProjectTree } from './project-tree.js';
 
-const CRAWL_LOOK = 100;
 /**
  * Poll intervals within which the last poll counts as fresh: polls may be a little late without anything being wrong.
  */
@@ -100,13 +99,10 @@ export class ProcoreEndpoint implements Endpoint {
     }[change];
   }
 
-  /** Waits until the first crawl is done, then polls: 1 call, or none if the last poll is fresh enough. */
+  /** Waits for the first crawl, then polls: 1 call, or none if the last poll is fresh enough. */
   async refresh(signal: AbortSignal): Promise<void> {
     const { mirror } = this.#access;
-    while (!mirror.view.crawlDone) {
-      if (mirror.state === 'signed-out') throw new Failure('signed-out', { name: this.#access.name });
-      await this.#access.clock.sleep(CRAWL_LOOK, signal);
-    }
+    await mirror.crawled(signal);
     const isFresh = mirror.sincePoll !== undefined && mirror.sincePoll <= INTERVALS * mirror.freshness;
     if (!this.#options.lastPollIsEnough || !isFresh) await mirror.pollNow(signal);
   }
@@ -211,7 +207,7 @@ export class ProcoreEndpoint implements Endpoint {
         return other;
       }
     };
-    await this.#changes.taken(await this.#changes.once<Written>(make, look, undefined, path), path);
+    await this.#changes.taken(await this.#changes.once<Written>({ make, look }, path), path);
   }
 
   /**

@@ -55,25 +55,21 @@ const MOST_LISTED = 1000;
 
 /** Finds items of a project by paths of shown names. A folder that is not in the mirror yet is listed: 1 call each. */
 export class ProjectTree {
-  readonly #access: ProjectAccess;
-  readonly #options: ProcoreEndpointOptions;
-  readonly #root: string;
-
   /** @param root name of the endpoint in messages */
-  constructor(access: ProjectAccess, options: ProcoreEndpointOptions, root: string) {
-    this.#access = access;
-    this.#options = options;
-    this.#root = root;
-  }
+  constructor(
+    private readonly access: ProjectAccess,
+    private readonly options: ProcoreEndpointOptions,
+    private readonly root: string,
+  ) {}
 
   missing(path: string): Failure {
-    return new Failure('target-missing', { target: this.#root, path });
+    return new Failure('target-missing', { target: this.root, path });
   }
 
   /** Sorted by name. */
   async children(folder: string, signal: AbortSignal): Promise<EndpointItem[]> {
     const item = await this.folder(folder, signal);
-    const { view } = this.#access.mirror;
+    const { view } = this.access.mirror;
     const children: Item[] = [];
     for (let after = 0; ; ) {
       const page = view.children(item.remoteId, after, MOST_LISTED);
@@ -91,7 +87,7 @@ export class ProjectTree {
     const parent = await this.folder(parentOf(path), signal);
     const name = nameOf(path);
     await this.list(parent, signal);
-    return { parent, name, known: this.#access.mirror.view.child(parent, name) };
+    return { parent, name, known: this.access.mirror.view.child(parent, name) };
   }
 
   async folder(path: string, signal: AbortSignal): Promise<Item> {
@@ -102,7 +98,7 @@ export class ProjectTree {
   }
 
   async list(folder: Item, signal: AbortSignal): Promise<void> {
-    const { mirror } = this.#access;
+    const { mirror } = this.access;
     if (!mirror.view.isListed(folder.remoteId)) await mirror.list(folder, 'job', signal);
   }
 
@@ -112,12 +108,12 @@ export class ProjectTree {
 
   /** Names of a path from the project's root. */
   names(path: string): string[] {
-    return `${this.#options.path}/${path}`.split('/').filter((part) => part !== '');
+    return `${this.options.path}/${path}`.split('/').filter((part) => part !== '');
   }
 
   /** @param names from the project's root */
   async at(names: readonly string[], signal: AbortSignal): Promise<Item | undefined> {
-    const { view } = this.#access.mirror;
+    const { view } = this.access.mirror;
     let item = view.item(ROOT_INODE);
     for (const name of names) {
       if (!item || item.isFile) return undefined;
@@ -129,8 +125,8 @@ export class ProjectTree {
   }
 
   item(item: Item, path: string): EndpointItem {
-    const { view } = this.#access.mirror;
-    const people = this.#options.locks && item.isFile ? view.people(item.inode) : undefined;
+    const { view } = this.access.mirror;
+    const people = this.options.locks && item.isFile ? view.people(item.inode) : undefined;
     const holder = people?.checkedOutBy;
     return {
       path,
@@ -142,7 +138,7 @@ export class ProjectTree {
       hidden: item.name.startsWith('.'),
       ...(item.isFile ? { version: String(item.versionId), versions: item.versionNumber } : {}),
       ...((item.flags & PRIVATE) === 0 ? {} : { private: true }),
-      ...(holder !== undefined && !this.#access.account.includes(holder) ? { lockedBy: holder } : {}),
+      ...(holder !== undefined && !this.access.account.includes(holder) ? { lockedBy: holder } : {}),
     };
   }
 }

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { type Clock, systemClock } from '../../base/clock.js';
 import { oneLine } from '../../base/text.js';
 import type { Database } from '../../database/open.js';
 import { Bucket } from './share.js';
@@ -31,20 +32,19 @@ const MOST_CLIENTS = 10_000;
  */
 export class AuditLog {
   readonly #db: Database;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #strangers = new LRUCache<string, Bucket>({ max: MOST_CLIENTS });
 
-  /** @param now milliseconds since the epoch */
-  constructor(db: Database, now: () => number = Date.now) {
+  constructor(db: Database, clock: Clock = systemClock) {
     this.#db = db;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   add({ who, from, what, result }: AuditEntry): void {
     this.#db
       .prepare('INSERT INTO audit (time, who, origin, what, result) VALUES (?, ?, ?, ?, ?)')
       .run(
-        Math.floor(this.#now() / 1000),
+        Math.floor(this.#clock.now() / 1000),
         oneLine(who, 200),
         oneLine(from, 100),
         oneLine(what, 1000),
@@ -57,9 +57,9 @@ export class AuditLog {
    * @returns whether the line was added
    */
   addStranger(entry: AuditEntry, client: string): boolean {
-    const bucket = this.#strangers.get(client) ?? new Bucket(STRANGERS.most, STRANGERS.perSecond, this.#now());
+    const bucket = this.#strangers.get(client) ?? new Bucket(STRANGERS.most, STRANGERS.perSecond, this.#clock.now());
     this.#strangers.set(client, bucket);
-    if (bucket.take(1, this.#now()) > 0) return false;
+    if (bucket.take(1, this.#clock.now()) > 0) return false;
     this.add(entry);
     return true;
   }
@@ -81,6 +81,6 @@ export class AuditLog {
 
   /** Deletes lines older than the retention time. */
   purge(): void {
-    this.#db.prepare('DELETE FROM audit WHERE time < ?').run(Math.floor(this.#now() / 1000) - KEPT_S);
+    this.#db.prepare('DELETE FROM audit WHERE time < ?').run(Math.floor(this.#clock.now() / 1000) - KEPT_S);
   }
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
+import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { Secret } from '../../base/secret.js';
@@ -31,6 +32,7 @@ export const tokenReply = z.object({
 export interface SignIn {
   readonly users: Users;
   readonly tokens: Tokens;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -105,19 +107,19 @@ function renewed(request: FastifyRequest, token: string, { tokens, log }: SignIn
 async function signedIn(
   request: FastifyRequest,
   { username, password, scope }: { readonly username: string; readonly password: string; readonly scope: string },
-  { users, tokens, log }: SignIn,
+  { users, tokens, clock, log }: SignIn,
   throttle: SignInThrottle,
 ): Promise<Issued | undefined> {
   const client = clientAddress(request.ip);
   const who = { user: oneLine(username, 100), address: request.ip };
   requestNoteOf(request).name = who.user;
-  const wait = throttle.wait(username, client, Date.now());
+  const wait = throttle.wait(username, client, clock.now());
   if (wait > 0) {
     log.warn({ ...who, wait }, 'a sign-in was not tried: the name is locked for this address');
     throw new Failure('login-throttled', { seconds: Math.ceil(wait / 1000) });
   }
   // Counted before the password is checked: otherwise many parallel attempts would all count as the first one.
-  throttle.failed(username, client, Date.now());
+  throttle.failed(username, client, clock.now());
   const user = await users.check(username, new Secret(password), client).catch((error: unknown) => {
     throttle.undone(username, client);
     throw error;

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { Account, Role } from './account.js';
 
@@ -38,20 +39,20 @@ const MOST_KNOWN = 10_000;
 /** Each user's share of the call budget, so that browsing cannot use up the calls that jobs and mounts need. */
 export class Shares {
   readonly #buckets = new LRUCache<string, Bucket>({ max: MOST_KNOWN });
-  readonly #now: () => number;
+  readonly #clock: Clock;
 
-  /** @param now milliseconds of a monotonic clock */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
   /** The user at the unix socket has no limit. @throws Failure `too-many-requests` with the seconds to wait */
   spend({ name, role, isOwner }: Account, calls: number): void {
     if (isOwner) return;
     const key = `${role} ${name}`;
-    const bucket = this.#buckets.get(key) ?? new Bucket(MOST[role], MOST[role] / SECONDS, this.#now());
+    const now = this.#clock.monotonic();
+    const bucket = this.#buckets.get(key) ?? new Bucket(MOST[role], MOST[role] / SECONDS, now);
     this.#buckets.set(key, bucket);
-    const seconds = bucket.take(calls, this.#now());
+    const seconds = bucket.take(calls, now);
     if (seconds > 0) throw new Failure('too-many-requests', { what: 'calls at Procore of one user', seconds });
   }
 }

@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache';
+import { pauseAfter } from '../../base/backoff.js';
 
-/** Failures without a wait; each further one doubles the wait. */
+/** The failure from which on there is a wait, and the waits, milliseconds. */
 const FREE = 5;
-const LONGEST_PAUSE_MS = 60_000;
+const WAIT = { first: 1000, longest: 60_000 };
 const FORGET = 15 * 60_000;
 const MOST_KNOWN = 10_000;
 
@@ -21,7 +22,7 @@ export class SignInThrottle {
   failed(name: string, client: string, now: number): void {
     const key = keyOf(name, client);
     const count = (this.#failures.get(key)?.count ?? 0) + 1;
-    const wait = count < FREE ? 0 : Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** (count - FREE));
+    const wait = count < FREE ? 0 : pauseAfter(count - FREE + 1, WAIT);
     this.#failures.set(key, { count, until: now + wait });
   }
 

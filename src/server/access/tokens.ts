@@ -1,4 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { type Clock, systemClock } from '../../base/clock.js';
 import type { Database } from '../../database/open.js';
 import type { Account, Role } from './account.js';
 
@@ -33,12 +34,11 @@ interface Row {
  */
 export class Tokens {
   readonly #db: Database;
-  readonly #now: () => number;
+  readonly #clock: Clock;
 
-  /** @param now milliseconds since the epoch */
-  constructor(db: Database, now: () => number = Date.now) {
+  constructor(db: Database, clock: Clock = systemClock) {
     this.#db = db;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   issue({ name }: Pick<Account, 'name'>, offline: boolean, session: string = randomUUID()): Issued {
@@ -116,7 +116,7 @@ export class Tokens {
   }
 
   get #seconds(): number {
-    return Math.floor(this.#now() / 1000);
+    return Math.floor(this.#clock.now() / 1000);
   }
 
   #find(token: string, kind: 'access' | 'refresh'): Row | undefined {

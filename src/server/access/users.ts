@@ -1,4 +1,5 @@
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto';
+import { type Clock, systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { Secret } from '../../base/secret.js';
 import type { Database } from '../../database/open.js';
@@ -25,10 +26,12 @@ interface Row extends User {
 /** Accounts that may sign in over the network. */
 export class Users {
   readonly #db: Database;
+  readonly #clock: Clock;
   readonly #checks = new Turns(CHECKS);
 
-  constructor(db: Database) {
+  constructor(db: Database, clock: Clock = systemClock) {
     this.#db = db;
+    this.#clock = clock;
   }
 
   /** @throws Failure `user-exists`, `usage` for an invalid name or password */
@@ -37,7 +40,7 @@ export class Users {
       throw new Failure('usage', { what: `"${name}" cannot be a user's name: letters, digits and . _ @ -` });
     if (this.find(name)) throw new Failure('user-exists', { name });
     const { salt, hash } = await hashed(password);
-    const created = Math.floor(Date.now() / 1000);
+    const created = Math.floor(this.#clock.now() / 1000);
     this.#db
       .prepare('INSERT INTO users (name, role, salt, hash, created_on) VALUES (?, ?, ?, ?, ?)')
       .run(name, role, salt, hash, created);

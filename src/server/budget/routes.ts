@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { DAY_MS } from '../../base/zone.js';
 import { isTarget } from '../../connections/store.js';
 import { list, pageOf, type Route } from '../http/route.js';
 import type { MountView, ServiceParts } from '../parts.js';
@@ -18,13 +19,11 @@ const budgetReply = z.object({
   last_24h: z.array(spentReply.extend({ at: z.number() })),
 });
 
-const DAY_MS = 86_400_000;
-
 /**
  * The calls of each Procore connection: both windows, calls spent by class, and waiting calls, in this process and in
  * the mounts.
  */
-export async function budgets({ connections, mounts, session }: ServiceParts): Promise<object[]> {
+export async function budgets({ connections, mounts, session, clock }: ServiceParts): Promise<object[]> {
   const procore = connections.all().flatMap((one) => (isTarget(one) ? [] : [one]));
   if (procore.length === 0) return [];
   const views = await mounts.status();
@@ -40,7 +39,7 @@ export async function budgets({ connections, mounts, session }: ServiceParts): P
         ...status,
         waiting: [...own, ...views.filter((view) => view.connection === connection.name).flatMap(waitingOf)],
         last_24h: budget
-          .history(Date.now() - DAY_MS)
+          .history(clock.now() - DAY_MS)
           .map(({ at, ...calls }) => ({ at: Math.floor(at / 1000), ...calls })),
       };
     } finally {

@@ -180,7 +180,7 @@ function ofProcore(before: Connection, auth: Readonly<Record<string, string>>): 
     if (value !== present[key]) throw refused(`auth.${key} cannot be changed: add another connection`);
   }
   if (domain || api) {
-    const hosts = deriveHosts({ ...(domain ? { domain } : {}), ...(api ? { api } : {}) });
+    const hosts = deriveHosts({ domain: domain || undefined, api: api || undefined });
     const isSame = domain ? hosts.loginUrl === before.loginUrl : hosts.apiUrl === before.apiUrl;
     if (!isSame || (api && hosts.apiUrl !== before.apiUrl))
       throw refused('the server of a connection cannot be changed: add another connection');

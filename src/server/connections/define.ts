@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import { limited } from '../../base/abort.js';
 import { Failure } from '../../base/errors.js';
-import { asCompanyId, asProjectId } from '../../base/ids.js';
 import { Secret } from '../../base/secret.js';
 import type { Connection } from '../../connections/connection.js';
-import { type ClientHosts, deriveHosts } from '../../connections/hosts.js';
-import { type AnyConnection, type Connections, isTarget } from '../../connections/store.js';
+import { deriveHosts } from '../../connections/hosts.js';
+import { type AnyConnection, type Connections, isTarget, newConnectionOf } from '../../connections/store.js';
 import type { TargetConnection } from '../../connections/target-connection.js';
 import { signsIn } from '../../endpoints/rclone/types.js';
 import { defineTarget, hasToken, rulesJson, testTarget } from '../../endpoints/setup.js';
@@ -86,25 +85,10 @@ function addProcore(
       what: `auth of procore takes ${Object.keys(procoreAuth.shape).join(', ')}`,
     });
   const { company, project, max_calls_per_hour } = parsed.data;
-  const { standard, clientId, clientSecret, hosts } = appOf(connections, reach, account, parsed.data);
-  return connections.add(
-    {
-      ...(name === undefined ? {} : { name }),
-      apiUrl: hosts.apiUrl,
-      loginUrl: hosts.loginUrl,
-      clientId,
-      grant: 'client-credentials',
-      ...(standard ? { defaultClient: true as const } : {}),
-      ...(company === undefined ? {} : { company: asCompanyId(company) }),
-      ...(project === undefined ? {} : { project: asProjectId(project) }),
-      ...(max_calls_per_hour === undefined ? {} : { maxCallsPerHour: max_calls_per_hour }),
-    },
-    standard ? undefined : clientSecret,
-  );
+  const app = appOf(connections, reach, account, parsed.data);
+  const fields = { name, grant: 'client-credentials', company, project, maxCallsPerHour: max_calls_per_hour } as const;
+  return connections.add(newConnectionOf(app, fields), app.ownSecret);
 }
-
-const hostsFrom = (domain: string | undefined, api: string | undefined): ClientHosts =>
-  deriveHosts({ ...(domain ? { domain } : {}), ...(api ? { api } : {}) });
 
 interface ClientWords {
   readonly client_id?: string | undefined;
@@ -122,18 +106,24 @@ export function appOf(connections: Connections, reach: Reach, account: Account, 
   const { client_id, client_secret, domain, api } = words;
   const standard = client_id ? undefined : connections.secrets.defaultClient();
   if (!standard && !client_secret) throw new Failure('usage', { what: 'client_secret is missing' });
-  const hosts = hostsFrom(domain || standard?.domain, api || standard?.api);
+  const hosts = deriveHosts({
+    domain: domain || standard?.domain || undefined,
+    api: api || standard?.api || undefined,
+  });
   if (standard) {
-    const own = hostsFrom(standard.domain, standard.api);
+    const own = deriveHosts({ domain: standard.domain || undefined, api: standard.api || undefined });
     if (!account.isOwner && (hosts.loginUrl !== own.loginUrl || hosts.apiUrl !== own.apiUrl))
       throw new Failure('not-permitted-here', {
         what: "the secret of this installation's app goes to its own hosts alone; name another app by its client_id",
       });
   } else for (const origin of [hosts.loginUrl, hosts.apiUrl]) reach.requireHost(account, origin);
+  const ownSecret = standard ? undefined : new Secret(client_secret!);
   return {
-    standard,
+    isDefault: standard !== undefined,
     clientId: standard?.clientId ?? client_id!,
-    clientSecret: standard?.clientSecret ?? new Secret(client_secret!),
+    clientSecret: standard?.clientSecret ?? ownSecret!,
+    /** To be stored with the connection. */
+    ownSecret,
     hosts,
   };
 }
@@ -180,7 +170,7 @@ export async function testAnyConnection(
 ): Promise<object> {
   const over = (): Failure =>
     new Failure('target-unreachable', { target: connection.name, why: `no answer within ${TEST_LIMIT_MS / 1000} s` });
-  const limit = limited(signal, TEST_LIMIT_MS, over);
+  const limit = limited(signal, TEST_LIMIT_MS, over, parts.clock);
   try {
     return await testing.run(() => testWithin(parts, connection, limit.signal));
   } finally {

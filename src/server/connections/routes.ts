@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { Secret } from '../../base/secret.js';
 import { forgetConnection } from '../../connections/sign-out.js';
@@ -326,7 +325,7 @@ export function connectionRoutes(parts: ServiceParts, signIns: SignIns): Route[]
       reply: z.object({ id: z.string(), name: z.string(), tokens: z.enum(['none', 'revoked', 'kept']) }),
       run: async ({ params }) => {
         const { id, name } = connections.find(params.id!);
-        const { tokens } = await forgetConnection(connections, connections.find(id), systemClock);
+        const { tokens } = await forgetConnection(connections, connections.find(id), parts.clock);
         return { id, name, tokens };
       },
     }),

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { abortable, limited } from '../../base/abort.js';
-import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
-import { asCompanyId, asProjectId } from '../../base/ids.js';
+import { asCompanyId } from '../../base/ids.js';
 import type { Secret } from '../../base/secret.js';
 import { signInByCode, signInByRedirect } from '../../connections/authorization-code.js';
 import type { Connection } from '../../connections/connection.js';
 import type { Granted, OAuthClient } from '../../connections/login-host.js';
 import { RedirectListener } from '../../connections/redirect-listener.js';
 import { replaceTokens } from '../../connections/sign-out.js';
+import { newConnectionOf } from '../../connections/store.js';
 import { testAndRemember, testJson } from '../../procore/setup.js';
 import type { Account } from '../access/account.js';
 import type { AuditLog } from '../access/audit.js';
@@ -54,15 +54,13 @@ const MOST_KNOWN = 200;
 
 /** Sign-ins that were started over the API: a completed one creates a connection, named and tested. */
 export class SignIns {
-  readonly #parts: ServiceParts;
-  readonly #audit: AuditLog;
   readonly #known = new Map<string, PendingSignIn>();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(parts: ServiceParts, audit: AuditLog) {
-    this.#parts = parts;
-    this.#audit = audit;
-  }
+  constructor(
+    private readonly parts: ServiceParts,
+    private readonly audit: AuditLog,
+  ) {}
 
   get(id: string): PendingSignIn {
     const found = this.#known.get(id);
@@ -72,31 +70,21 @@ export class SignIns {
 
   /** @throws Failure `usage`, `connection-exists`, `default-client-missing`, `not-permitted-here`, `unreachable`, … */
   begin(words: SignInWords, account: Account): Promise<PendingSignIn> {
-    const { connections, reach } = this.#parts;
+    const { connections, reach } = this.parts;
     const name = connections.free(words.name === '' ? undefined : words.name);
-    const { standard, clientId, clientSecret, hosts } = appOf(connections, reach, account, words);
-    const client: OAuthClient = { loginUrl: hosts.loginUrl, clientId, clientSecret, name };
+    const app = appOf(connections, reach, account, words);
+    const { clientId, clientSecret } = app;
+    const client: OAuthClient = { loginUrl: app.hosts.loginUrl, clientId, clientSecret, name };
     const { company, project, by = 'browser' } = words;
-    return this.#start(client, by, account, () =>
-      connections.add(
-        {
-          name: connections.free(name),
-          apiUrl: hosts.apiUrl,
-          loginUrl: hosts.loginUrl,
-          clientId,
-          grant: 'authorization-code',
-          ...(standard ? { defaultClient: true as const } : {}),
-          ...(company === undefined ? {} : { company: asCompanyId(company) }),
-          ...(project === undefined ? {} : { project: asProjectId(project) }),
-        },
-        standard ? undefined : clientSecret,
-      ),
-    );
+    return this.#start(client, by, account, () => {
+      const fields = { name: connections.free(name), grant: 'authorization-code', company, project } as const;
+      return connections.add(newConnectionOf(app, fields), app.ownSecret);
+    });
   }
 
   /** Signs in again to an existing connection. @throws Failure as `begin`, `secret-missing` */
   again(connection: Connection, account: Account, by: SignInMethod = 'browser'): Promise<PendingSignIn> {
-    const { secrets } = this.#parts.connections;
+    const { secrets } = this.parts.connections;
     const standard = connection.defaultClient ? secrets.defaultClient() : undefined;
     const clientSecret = standard?.clientSecret ?? secrets.clientSecret(connection.id);
     if (!clientSecret) throw new Failure('secret-missing', { name: connection.name });
@@ -137,7 +125,7 @@ export class SignIns {
     if (this.#running.size >= MOST_PENDING)
       throw new Failure('too-many-requests', { what: 'sign-ins are under way', seconds: 60 });
     const expired = (): Failure => new Failure('sign-in-expired', { seconds: LIFE / 1000 });
-    const limit = limited(this.#parts.ending, LIFE, expired);
+    const limit = limited(this.parts.ending, LIFE, expired, this.parts.clock);
     const pending: PendingSignIn = { id: randomBytes(12).toString('hex'), url: '', give: undefined, state: 'pending' };
     let shown = (): void => undefined;
     const isShown = new Promise<void>((resolve) => {
@@ -150,14 +138,14 @@ export class SignIns {
     const complete = async (granted: Granted): Promise<string> => {
       const connection = existing ?? create!();
       try {
-        await replaceTokens(connection, client, this.#parts.connections.secrets, granted, systemClock);
+        await replaceTokens(connection, client, this.parts.connections.secrets, granted, this.parts.clock);
         const test = await this.#test(await this.#withCompany(connection));
         Object.assign(pending, { state: 'succeeded', connection: connection.id, test });
         this.#written(account, pending, 'succeeded', connection.id);
         return `Connection test succeeded: "${connection.name}". This window can be closed.`;
       } catch (error) {
         // A connection that has never worked is not kept: its name is free for the next attempt.
-        if (!existing) this.#parts.connections.remove(connection.id);
+        if (!existing) this.parts.connections.remove(connection.id);
         throw error;
       }
     };
@@ -177,7 +165,7 @@ export class SignIns {
         if (pending.url === '') throw failure;
         Object.assign(pending, { state: 'failed', give: undefined, failure });
         this.#written(account, pending, failure.code, existing?.id);
-        this.#parts.log.warn({ error: failure }, 'a sign-in was not completed');
+        this.parts.log.warn({ error: failure }, 'a sign-in was not completed');
       } finally {
         limit.end();
       }
@@ -197,33 +185,33 @@ export class SignIns {
   #written({ name }: Account, { id }: PendingSignIn, result: string, connection: string | undefined): void {
     const what = `sign-in ${id} to Procore${connection === undefined ? '' : `, connection ${connection}`}`;
     try {
-      this.#audit.add({ who: name, from: 'a browser', what, result });
+      this.audit.add({ who: name, from: 'a browser', what, result });
     } catch (error) {
-      this.#parts.log.error({ error }, 'the audit log could not be written');
+      this.parts.log.error({ error }, 'the audit log could not be written');
     }
   }
 
   /** Calls need a company: where the account sees only one, it is that one. 1 call. */
   async #withCompany(connection: Connection): Promise<Connection> {
     if (connection.company !== undefined) return connection;
-    const session = this.#parts.session(connection);
+    const session = this.parts.session(connection);
     try {
       const seen: number[] = [];
-      for await (const page of session.value.client.companies({ class: 'interactive', signal: this.#parts.ending }))
+      for await (const page of session.value.client.companies({ class: 'interactive', signal: this.parts.ending }))
         seen.push(...page.map(({ id }) => id));
       const [only, ...others] = seen;
       if (only === undefined || others.length > 0) return connection;
-      return this.#parts.connections.update(connection.id, { company: asCompanyId(only) });
+      return this.parts.connections.update(connection.id, { company: asCompanyId(only) });
     } finally {
       session.release();
     }
   }
 
   async #test(connection: Connection): Promise<object> {
-    const session = this.#parts.session(connection);
+    const session = this.parts.session(connection);
     try {
-      const options = { class: 'interactive', signal: this.#parts.ending } as const;
-      return testJson(connection, await testAndRemember(this.#parts.connections, connection, session.value, options));
+      const options = { class: 'interactive', signal: this.parts.ending } as const;
+      return testJson(connection, await testAndRemember(this.parts.connections, connection, session.value, options));
     } finally {
       session.release();
     }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, systemClock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 
 /** A topic that clients watch; `look` returns its current state. */
@@ -15,14 +15,16 @@ type Listener = (topic: string, data: string) => void;
 /** Polls topics while they have listeners, once for all of them, and reports changes. */
 export class Feed {
   readonly #topics: Topics;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #ending: AbortSignal;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #last = new Map<string, string>();
   readonly #looking = new Set<string>();
 
-  constructor(topics: Topics, log: Log, ending: AbortSignal) {
+  constructor(topics: Topics, log: Log, ending: AbortSignal, clock: Clock = systemClock) {
     this.#topics = topics;
+    this.#clock = clock;
     this.#log = log;
     this.#ending = ending;
   }
@@ -57,7 +59,7 @@ export class Feed {
       } catch (error) {
         this.#log.warn({ error, topic }, 'what people watch could not be looked at');
       }
-      await sleep(interval, undefined, { signal: this.#ending }).catch(() => undefined);
+      await this.#clock.sleep(interval, this.#ending).catch(() => undefined);
     }
     // The last state is out of date when the next listener comes.
     this.#last.delete(topic);

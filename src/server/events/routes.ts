@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { every } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { AccessGuard } from '../access/guard.js';
 import { budgets } from '../budget/routes.js';
@@ -54,7 +55,7 @@ const topicsOf = (parts: ServiceParts): Topics => ({
  * the token.
  */
 export function serveEvents(app: FastifyInstance, parts: ServiceParts, guard: AccessGuard): void {
-  const feed = new Feed(topicsOf(parts), parts.log, parts.ending);
+  const feed = new Feed(topicsOf(parts), parts.log, parts.ending, parts.clock);
   const watchers = new Map<string, number>();
   const ofAll = (): number => [...watchers.values()].reduce((sum, count) => sum + count, 0);
   app.get('/v1/events', async (request, reply) => {
@@ -95,13 +96,13 @@ export function serveEvents(app: FastifyInstance, parts: ServiceParts, guard: Ac
     const stops = [...new Set(topics)].map((topic) =>
       feed.watch(topic, (name, data) => write(`event: ${name}\ndata: ${data}\n\n`)),
     );
-    const beat = setInterval(() => write(': still here\n\n'), HEARTBEAT);
-    const over = setTimeout(end, LONGEST_MS);
+    stops.push(
+      every(parts.clock, HEARTBEAT, () => write(': still here\n\n')),
+      parts.clock.after(LONGEST_MS, end),
+    );
     raw.once('close', () => {
       if (own() > 1) watchers.set(user, own() - 1);
       else watchers.delete(user);
-      clearInterval(beat);
-      clearTimeout(over);
       for (const stop of stops) stop();
     });
   });

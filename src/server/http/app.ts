@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { AddressList } from '../../base/addresses.js';
+import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { oneLine } from '../../base/text.js';
@@ -32,6 +33,7 @@ export const HEADERS = {
 
 export interface AppOptions {
   readonly guard: AccessGuard;
+  readonly clock: Clock;
   readonly log: Log;
   readonly audit: AuditLog;
   /**
@@ -44,7 +46,7 @@ export interface AppOptions {
 }
 
 /** Fastify as configured for this service: one form for all errors, and the headers for browsers in every reply. */
-export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions): FastifyInstance {
+export function openApp({ guard, clock, log, audit, hosts, proxies, tls }: AppOptions): FastifyInstance {
   const app = Fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     serverFactory: (listener) => openServer(listener, proxies, tls),
@@ -66,7 +68,7 @@ export function openApp({ guard, log, audit, hosts, proxies, tls }: AppOptions):
         `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
       // Otherwise a client that does not close its side would keep the socket.
-      setTimeout(() => socket.destroy(), LINGER_MS).unref();
+      clock.after(LINGER_MS, () => socket.destroy());
     },
     frameworkErrors: (error, _, reply) => answerError(reply, error, log),
   });

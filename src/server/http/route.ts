@@ -147,6 +147,19 @@ export const one = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.Zo
   run: (ask) => given.run(ask as Asked<Q, B>),
 });
 
+/** Forgets a thing that has a name; the reply tells which it was. */
+export const removal = (
+  given: Pick<Given<NoKeys, z.ZodUndefined>, 'path' | 'summary' | 'tag'> & { readonly type: string },
+  remove: (id: string) => { readonly id: string; readonly name: string },
+): OneRoute =>
+  one({
+    ...given,
+    method: 'DELETE',
+    causes: [],
+    reply: z.object({ id: z.string(), name: z.string() }),
+    run: ({ params }) => remove(params.id!),
+  });
+
 export const list = <Q extends z.ZodRawShape = NoKeys, B extends z.ZodType = z.ZodUndefined>(
   given: Omit<Given<Q, B>, 'status'> & {
     readonly type: string;

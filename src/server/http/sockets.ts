@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { every, systemClock } from '../../base/clock.js';
 import { clientAddress } from '../access/address.js';
 
 export interface SocketLimits {
@@ -16,7 +17,11 @@ export interface SocketLimits {
 const CHECK_INTERVAL_MS = 500;
 
 /** Prevents one client from taking all sockets: those above its limit are closed, and so are silent ones. */
-export function limitSockets(server: Server, { most, mostForMany, isForMany, silent }: SocketLimits): void {
+export function limitSockets(
+  server: Server,
+  { most, mostForMany, isForMany, silent }: SocketLimits,
+  clock = systemClock,
+): void {
   const open = new Map<string, number>();
   const fresh = new Map<Socket, number>();
   server.on('connection', (socket: Socket) => {
@@ -39,13 +44,12 @@ export function limitSockets(server: Server, { most, mostForMany, isForMany, sil
     });
   });
   // Checks are counted instead of clock time: while this process is suspended, it receives nothing.
-  const timer = setInterval(() => {
+  const end = every(clock, CHECK_INTERVAL_MS, () => {
     for (const [socket, waited] of fresh) {
       if (socket.bytesRead > 0) fresh.delete(socket);
       else if (waited >= silent) socket.destroy();
       else fresh.set(socket, waited + CHECK_INTERVAL_MS);
     }
-  }, CHECK_INTERVAL_MS);
-  timer.unref();
-  server.once('close', () => clearInterval(timer));
+  });
+  server.once('close', end);
 }

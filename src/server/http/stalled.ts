@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { every, systemClock } from '../../base/clock.js';
 
 export interface StallLimits {
   /** Milliseconds between two checks. */
@@ -16,21 +17,20 @@ const LIMITS: StallLimits = { look: 10_000, limit: 60_000 };
  * replies. Replies that are still being prepared are not affected. Checks are counted instead of clock time: while this
  * process is suspended (a busy or sleeping machine), no client could read.
  */
-export function dropStalled(server: Server, { look, limit }: StallLimits = LIMITS): void {
+export function dropStalled(server: Server, { look, limit }: StallLimits = LIMITS, clock = systemClock): void {
   const seen = new Map<Socket, { sent: number; still: number }>();
   // For TLS, the underlying socket does not show how much data waits.
   server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
     seen.set(socket, { sent: 0, still: 0 });
     socket.once('close', () => seen.delete(socket));
   });
-  const timer = setInterval(() => {
+  const end = every(clock, look, () => {
     for (const [socket, last] of seen) {
       const sent = socket.bytesWritten - socket.writableLength;
       last.still = socket.writableLength === 0 || sent !== last.sent ? 0 : last.still + look;
       last.sent = sent;
       if (last.still >= limit) socket.destroy();
     }
-  }, look);
-  timer.unref();
-  server.once('close', () => clearInterval(timer));
+  });
+  server.once('close', end);
 }

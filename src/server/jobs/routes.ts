@@ -5,7 +5,7 @@ import { errnoOf, Failure } from '../../base/errors.js';
 import { jobBodySchema } from '../../jobs/definition/job-schema.js';
 import type { Execution } from '../../jobs/store/executions.js';
 import type { Account } from '../access/account.js';
-import { count, list, one, pageOf, plain, type Route } from '../http/route.js';
+import { count, list, one, pageOf, plain, type Route, removal } from '../http/route.js';
 import { sorted, sortWord } from '../http/sort.js';
 import { id, word } from '../http/wire.js';
 import type { ServiceParts } from '../parts.js';
@@ -42,10 +42,8 @@ export function jobRoutes(parts: ServiceParts): Route[] {
   const { store, engine, connections } = parts;
   const show = (idOrName: string, account: Account): object =>
     jobJson(store, namesOf(connections), account, store.get(idOrName));
-  const history = (execution: Execution): object => {
-    const job = store.get(execution.job);
-    return executionJson(job, execution);
-  };
+  const history = (execution: Execution): object =>
+    executionJson(store.get(execution.job), execution, store.clock.now());
   // Names of connections are read once for each request.
   const sorts = () => jobSorts(store, connections);
   const executionOf = (text: string): Execution => {
@@ -269,20 +267,14 @@ export function jobRoutes(parts: ServiceParts): Route[] {
         return show(job.id, account);
       },
     }),
-    one({
-      method: 'DELETE',
-      path: '/v1/jobs/:id',
-      summary: 'forget a job with its runs; what it copied stays',
-      tag: TAG,
-      causes: [],
-      type: 'job',
-      reply: z.object({ id: z.string(), name: z.string() }),
-      run: ({ params }) => {
-        const { id, name } = store.get(params.id!);
+    removal(
+      { path: '/v1/jobs/:id', summary: 'forget a job with its runs; what it copied stays', tag: TAG, type: 'job' },
+      (wanted) => {
+        const { id, name } = store.get(wanted);
         engine.remove(id);
         return { id, name };
       },
-    }),
+    ),
     one({
       method: 'POST',
       path: '/v1/jobs/:id/clone',

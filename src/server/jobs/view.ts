@@ -87,7 +87,12 @@ export const executionReply = z.object({
 
 const HOST = hostname();
 
-export function executionJson(job: Pick<Job, 'id' | 'name'>, execution: Execution): z.input<typeof executionReply> {
+/** @param now milliseconds since the epoch, for the duration of a run that goes on */
+export function executionJson(
+  job: Pick<Job, 'id' | 'name'>,
+  execution: Execution,
+  now: number,
+): z.input<typeof executionReply> {
   const { id, started, ended, stats, phase, status, trigger, simulation, reason } = execution;
   return {
     id: String(id),
@@ -97,7 +102,7 @@ export function executionJson(job: Pick<Job, 'id' | 'name'>, execution: Executio
     phase,
     start_time: seconds(started),
     end_time: ended === undefined ? null : seconds(ended),
-    duration: milliseconds((ended ?? Date.now()) - started),
+    duration: milliseconds((ended ?? now) - started),
     status,
     trigger,
     simulation,
@@ -167,6 +172,7 @@ export function jobJson(
   { notify, ...job }: Job,
 ): object {
   const [last, before] = store.executions(job.id, 2);
+  const now = store.clock.now();
   const isRunning = last !== undefined && last.ended === undefined;
   const previous = isRunning ? before : last;
   const side = <T extends Job['transfer']['source']>(one: T) => ({
@@ -185,8 +191,8 @@ export function jobJson(
     category: job.category ?? null,
     execute_on: job.execute_on ?? null,
     transfer: { ...job.transfer, source: side(job.transfer.source), destination: side(job.transfer.destination) },
-    execution: isRunning ? executionJson(job, last) : null,
-    previous_execution: previous ? executionJson(job, previous) : null,
+    execution: isRunning ? executionJson(job, last, now) : null,
+    previous_execution: previous ? executionJson(job, previous, now) : null,
   } satisfies z.input<typeof jobReply>;
 }
 

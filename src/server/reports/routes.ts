@@ -5,7 +5,7 @@ import type { Database } from '../../database/open.js';
 import type { Job } from '../../jobs/definition/job-schema.js';
 import { FLAGGED } from '../../jobs/definition/words.js';
 import type { Execution } from '../../jobs/store/executions.js';
-import { list, one, pageOf, type Route } from '../http/route.js';
+import { list, one, pageOf, type Route, removal } from '../http/route.js';
 import { type JobFilter, jobFilter, jobsOf } from '../jobs/filter.js';
 import { itemJson, jobJson, jobReply, namesOf, runItemReply } from '../jobs/view.js';
 import type { ServiceParts } from '../parts.js';
@@ -91,7 +91,7 @@ export function reportRoutes(parts: ServiceParts, db: Database): Route[] {
           name,
           JSON.stringify(filter),
           account.name,
-          Math.floor(Date.now() / 1000),
+          Math.floor(parts.clock.now() / 1000),
         );
         return show(find(id));
       },
@@ -105,20 +105,14 @@ export function reportRoutes(parts: ServiceParts, db: Database): Route[] {
       reply: reportReply,
       run: ({ params }) => show(find(params.id!)),
     }),
-    one({
-      method: 'DELETE',
-      path: '/v1/reports/:id',
-      summary: 'forget a report; its jobs stay',
-      tag: TAG,
-      causes: [],
-      type: 'report',
-      reply: z.object({ id: z.string(), name: z.string() }),
-      run: ({ params }) => {
-        const { id, name } = find(params.id!);
+    removal(
+      { path: '/v1/reports/:id', summary: 'forget a report; its jobs stay', tag: TAG, type: 'report' },
+      (wanted) => {
+        const { id, name } = find(wanted);
         db.prepare('DELETE FROM reports WHERE id = ?').run(id);
         return { id, name };
       },
-    }),
+    ),
     one({
       path: '/v1/reports/:id/stats',
       summary: 'what the last runs of its jobs did, summed up',

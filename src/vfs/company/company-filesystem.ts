@@ -80,6 +80,7 @@ export class CompanyFileSystem implements FileSystem {
       this.writable = companyWriting({
         projectOf: (node) => this.#projectOf(node),
         served: this.#served,
+        clock: company.clock,
         log,
       });
   }

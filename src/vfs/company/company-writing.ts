@@ -1,7 +1,8 @@
-import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { type NodeId, ROOT_NODE } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
+import { OncePer } from '../../base/once-per.js';
 import {
   type Awaitable,
   after,
@@ -15,22 +16,17 @@ import type { ServedProjects } from './served-projects.js';
 export interface CompanyWritingOptions {
   readonly projectOf: (node: NodeId) => CompanyProject;
   readonly served: ServedProjects;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Milliseconds after which the same refusal is logged again. */
-const REFUSAL_LOGGED = 10 * 60_000;
-
 /** The writing operations of a company mount: passed on to the project; the company folder itself is read-only. */
-export function companyWriting({ projectOf, served, log }: CompanyWritingOptions): WritableFileSystem {
-  const logged = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
+export function companyWriting({ projectOf, served, clock, log }: CompanyWritingOptions): WritableFileSystem {
+  const refusals = new OncePer(clock);
 
   const refuse = (what: string, context: Context): Failure => {
     const failure = new Failure('company-fixed', { what });
-    if (!logged.has('top')) {
-      logged.set('top', true);
-      log.warn({ uid: context.uid }, failure.line);
-    }
+    refusals.run('top', () => log.warn({ uid: context.uid }, failure.line));
     return failure;
   };
 
@@ -113,10 +109,7 @@ export function companyWriting({ projectOf, served, log }: CompanyWritingOptions
     removexattr: (node, name, context) =>
       inside(node, 'its own folder', context, (writable) => writable.removexattr(node, name, context)),
 
-    forbidden: (what: ForbiddenItem, context) => {
-      if (logged.has(what)) return;
-      logged.set(what, true);
-      log.info({ uid: context.uid }, `a ${what} was refused: Procore's documents know none`);
-    },
+    forbidden: (what: ForbiddenItem, context) =>
+      refusals.run(what, () => log.info({ uid: context.uid }, `a ${what} was refused: Procore's documents know none`)),
   };
 }

@@ -1,8 +1,9 @@
-import { LRUCache } from 'lru-cache';
 import { SingleFlight } from '../../base/abort.js';
+import { every } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { ProjectId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
+import { OncePer } from '../../base/once-per.js';
 import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/filesystem.js';
 import type { CompanyProjects } from '../../mirror/company/company-projects.js';
 import type { CompanyProject, FolderLook } from '../../mirror/company/store.js';
@@ -45,8 +46,6 @@ const MOST_PROJECTS = 10;
 /** The longest time in milliseconds for which the kernel may cache names and attributes. */
 const KERNEL_NAMES_MS = 60_000;
 const LONGEST_LOOK = 15_000;
-/** Milliseconds after which the same refusal is logged again. */
-const REFUSAL_LOGGED = 10 * 60_000;
 
 /**
  * The open projects of a company on one mount. A project is opened on first use and closed when it has been idle. The
@@ -57,16 +56,18 @@ export class ServedProjects {
   readonly #options: ServingOptions;
   readonly #served = new Map<ProjectId, Served>();
   readonly #opening = new SingleFlight<ProjectId, void>();
-  readonly #refusals = new LRUCache<string, true>({ max: 100, ttl: REFUSAL_LOGGED });
+  readonly #refusals: OncePer;
   readonly #shared: Omit<SharedMount, 'numbering'>;
-  readonly #timer: NodeJS.Timeout;
+  readonly #endLooking: () => void;
   #kernel: KernelCache | undefined;
   #isClosed = false;
 
   constructor(options: ServingOptions) {
     this.#options = options;
     this.#shared = { newHandle: countHandles(), timeout: Math.min(options.idle, KERNEL_NAMES_MS) / 1000 };
-    this.#timer = setInterval(() => this.#closeIdle(), Math.min(options.idle / 2, LONGEST_LOOK)).unref();
+    const { clock } = options.company;
+    this.#refusals = new OncePer(clock);
+    this.#endLooking = every(clock, Math.min(options.idle / 2, LONGEST_LOOK), () => this.#closeIdle());
   }
 
   /** Seconds for which the kernel may cache names and attributes. */
@@ -94,8 +95,8 @@ export class ServedProjects {
     work: (fileSystem: OpenedProject['fileSystem']) => Awaitable<T>,
   ): Awaitable<T> {
     const served = this.#served.get(project.id);
-    if (served) return during(served, work);
-    return this.#open(project, signal()).then((opened) => during(opened, work));
+    if (served) return this.#during(served, work);
+    return this.#open(project, signal()).then((opened) => this.#during(opened, work));
   }
 
   /** Counts a file or folder as open: the project stays open … */
@@ -109,7 +110,7 @@ export class ServedProjects {
     const served = this.#served.get(id);
     if (!served) return;
     served.users--;
-    served.lastUse = performance.now();
+    served.lastUse = this.#now;
     release(served.fileSystem);
   }
 
@@ -120,7 +121,7 @@ export class ServedProjects {
 
   close(): void {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#endLooking();
     for (const id of [...this.#served.keys()]) this.#close(id);
   }
 
@@ -134,10 +135,10 @@ export class ServedProjects {
       if (!isFailure(error)) throw error;
       // The refusal is stored: otherwise each attempt would cost a refused call.
       if (error.httpStatus === 403 || error.code === 'gone') company.store.refuse(project.id, error, company.now);
-      if (!this.#refusals.has(`${project.id} ${error.code}`) && error.level !== 'debug') {
-        this.#refusals.set(`${project.id} ${error.code}`, true);
-        log.warn({ project: project.name }, `the project cannot be opened: ${error.line}`);
-      }
+      if (error.level !== 'debug')
+        this.#refusals.run(`${project.id} ${error.code}`, () =>
+          log.warn({ project: project.name }, `the project cannot be opened: ${error.line}`),
+        );
       throw error;
     }
     const served = this.#served.get(project.id);
@@ -161,13 +162,13 @@ export class ServedProjects {
     }
     this.#options.company.store.forgive(project.id);
     if (this.#kernel) opened.fileSystem.mounted(this.#kernel);
-    this.#served.set(project.id, { ...opened, users: 0, lastUse: performance.now() });
+    this.#served.set(project.id, { ...opened, users: 0, lastUse: this.#now });
     this.#closeIdle();
   }
 
   /** Closes projects that have been idle too long; if many are open, the least recently used ones first. */
   #closeIdle(): void {
-    const now = performance.now();
+    const now = this.#now;
     const idle = [...this.#served].filter(([, { users }]) => users === 0).sort(([, a], [, b]) => a.lastUse - b.lastUse);
     let open = this.#served.size;
     for (const [id, { lastUse }] of idle) {
@@ -199,15 +200,19 @@ export class ServedProjects {
     const bits = mode & 0o7777;
     return { mtime, ctime, mode: bits === this.#options.mode ? undefined : bits };
   }
-}
 
-function during<T>(served: Served, work: (fileSystem: OpenedProject['fileSystem']) => Awaitable<T>): Awaitable<T> {
-  served.lastUse = performance.now();
-  const result = work(served.fileSystem);
-  if (!(result instanceof Promise)) return result;
-  served.users++;
-  return result.finally(() => {
-    served.users--;
-    served.lastUse = performance.now();
-  });
+  #during<T>(served: Served, work: (fileSystem: OpenedProject['fileSystem']) => Awaitable<T>): Awaitable<T> {
+    served.lastUse = this.#now;
+    const result = work(served.fileSystem);
+    if (!(result instanceof Promise)) return result;
+    served.users++;
+    return result.finally(() => {
+      served.users--;
+      served.lastUse = this.#now;
+    });
+  }
+
+  get #now(): number {
+    return this.#options.company.clock.monotonic();
+  }
 }

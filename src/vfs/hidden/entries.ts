@@ -16,18 +16,15 @@ const LASTING_S = 3600;
 
 /** Attributes of the hidden folder and its content: readable as the mount's owner and umask permit, never writable. */
 export class Entries {
-  readonly #places: HiddenPlaces;
-  readonly #owner: Ownership;
-  /** Seconds since the epoch. The times of the fixed folders are that of the mount. */
-  readonly #since = Math.floor(Date.now() / 1000);
-
-  constructor(places: HiddenPlaces, owner: Ownership) {
-    this.#places = places;
-    this.#owner = owner;
-  }
+  /** @param since the time of the fixed folders, seconds since the epoch */
+  constructor(
+    private readonly places: HiddenPlaces,
+    private readonly owner: Ownership,
+    private readonly since: number,
+  ) {}
 
   fixed(place: PlaceOf<'top' | 'bin'>): Entry {
-    return this.#entry(place, this.#folder(place, 0, this.#since), LASTING_S);
+    return this.#entry(place, this.#folder(place, 0, this.since), LASTING_S);
   }
 
   versionsOf(item: LocalItem): Entry {
@@ -53,12 +50,12 @@ export class Entries {
     const dot = (name: string, cookie: number, ino: FileNumber): DirectoryEntry => {
       return { name, cookie, entry: undefined, ino, directory: true };
     };
-    return [dot('.', 1, this.#places.ino(self)), dot('..', 2, this.#places.ino(above))];
+    return [dot('.', 1, this.places.ino(self)), dot('..', 2, this.places.ino(above))];
   }
 
   #entry(place: HiddenPlace, attributes: Attributes, attributeTimeout: number): Entry {
     const entryTimeout = place.kind === 'top' || place.kind === 'bin' ? LASTING_S : TIMEOUT_S;
-    return { node: this.#places.node(place), attributes, entryTimeout, attributeTimeout };
+    return { node: this.places.node(place), attributes, entryTimeout, attributeTimeout };
   }
 
   #folder(place: HiddenPlace, flags: number, mtime: number): Attributes {
@@ -70,11 +67,11 @@ export class Entries {
   }
 
   #bits(bits: number, flags: number): number {
-    return bits & ~this.#owner.umask & privateBits(flags, this.#owner.privacy ?? 'owner');
+    return bits & ~this.owner.umask & privateBits(flags, this.owner.privacy ?? 'owner');
   }
 
   #attributes(place: HiddenPlace, mode: number, size: number, mtime: number, ctime: number): Attributes {
-    const { uid, gid } = this.#owner;
-    return { ino: this.#places.ino(place), mode, nlink: 1, uid, gid, size, atime: mtime, mtime, ctime };
+    const { uid, gid } = this.owner;
+    return { ino: this.places.ino(place), mode, nlink: 1, uid, gid, size, atime: mtime, mtime, ctime };
   }
 }

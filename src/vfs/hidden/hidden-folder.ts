@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { Failure } from '../../base/errors.js';
 import { type Inode, type NodeId, ROOT_INODE } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
+import { OncePer } from '../../base/once-per.js';
 import type { FileVersions } from '../../cache/file-versions.js';
 import type { OpenBlob } from '../../cache/open-blob.js';
 import { contentVersion } from '../../cache/project-source.js';
@@ -48,7 +49,6 @@ export const BIN_FOLDER = 'recycle';
 const { O_ACCMODE = 3, O_RDONLY } = constants as typeof constants & { O_ACCMODE?: number };
 /** Entries per page: each may need several queries of the mirror. */
 const MOST_AT_ONCE = 32;
-const REFUSAL_LOGGED = 600_000;
 
 /**
  * `.procore`: the older versions of files, and the recycle bin. It is reachable by name and never listed. It is
@@ -61,12 +61,14 @@ export class HiddenFolder {
   readonly #older: OlderVersions;
   readonly #bin: RecycleTree;
   readonly #open = new Map<Handle, OpenHidden>();
-  #refusedAt = Number.NEGATIVE_INFINITY;
+  readonly #refusals: OncePer;
 
   constructor(options: HiddenFolderOptions) {
     this.#options = options;
+    const { clock } = options.outbox;
+    this.#refusals = new OncePer(clock);
     this.#places = new HiddenPlaces(options.nodes);
-    this.#entries = new Entries(this.#places, options.owner);
+    this.#entries = new Entries(this.#places, options.owner, Math.floor(clock.now() / 1000));
     this.#older = new OlderVersions(options.mirror.view, options.versions);
     this.#bin = new RecycleTree(options.mirror);
   }
@@ -150,14 +152,10 @@ export class HiddenFolder {
     return value === undefined ? undefined : Buffer.from(value);
   }
 
-  /** The failure for an attempt to change something in here; logged at most once per `REFUSAL_LOGGED`. */
+  /** The failure for an attempt to change something in here; logged once in a while. */
   refusal(context: Context): Failure {
     const failure = new Failure('hidden-read-only');
-    const now = performance.now();
-    if (now - this.#refusedAt > REFUSAL_LOGGED) {
-      this.#refusedAt = now;
-      this.#options.log.info({ uid: context.uid }, failure.line);
-    }
+    this.#refusals.run('change', () => this.#options.log.info({ uid: context.uid }, failure.line));
     return failure;
   }
 
