@@ -26,9 +26,9 @@ export class Announcements {
   }
 
   mounted(kernel: KernelCache): void {
-    const { project, nodes, tree, owner, log } = this.#shown;
+    const { project, tree } = this.#shown;
     this.#kernel = kernel;
-    this.#invalidation = new Invalidation(project.outbox, nodes, kernel, log, owner.privacy === 'hide');
+    this.#invalidation = new Invalidation(this.#shown, kernel);
     project.mirror.store.events.on('changed', this.#onChange);
     tree.events.on('changed', this.#onLocalChange);
   }
@@ -90,11 +90,10 @@ export class Announcements {
   }
 
   #changed(changes: readonly Change[]): void {
-    const { project, handles, nodes, log } = this.#shown;
-    const { mirror, outbox } = project;
+    const { project, log } = this.#shown;
     this.afterwards(() => {
-      for (const inode of followOpen(changes, { handles, nodes, outbox }))
-        mirror.store.renew(inode).catch((error: unknown) => {
+      for (const inode of followOpen(changes, this.#shown))
+        project.mirror.store.renew(inode).catch((error: unknown) => {
           log.error({ error }, 'what came back after it was removed here has the node of what is open');
         });
     });
