@@ -113,6 +113,11 @@ export class Blob {
     return this.#fromDisk(start, end, reader, signal);
   }
 
+  /** Takes back the memory of what `read` returned. */
+  get release(): (bytes: Uint8Array) => void {
+    return this.#context.buffers.give;
+  }
+
   #missing({ start, end }: ByteRange): number {
     let bytes = 0;
     for (let gap = this.store.gap(start, end); gap; gap = this.store.gap(gap.end, end)) bytes += gap.end - gap.start;

@@ -25,7 +25,7 @@ export class Buffers {
   }
 
   /** Returns a buffer that is neither read nor written any more. Memory from elsewhere is ignored. */
-  give(bytes: Uint8Array): void {
+  readonly give = (bytes: Uint8Array): void => {
     const memory = bytes.buffer;
     if (!this.#lent.delete(memory)) return;
     const room = memory.byteLength;
@@ -34,7 +34,7 @@ export class Buffers {
     const free = this.#free.get(room);
     if (free) free.push(memory as ArrayBuffer);
     else this.#free.set(room, [memory as ArrayBuffer]);
-  }
+  };
 
   trim(): void {
     this.#free.clear();

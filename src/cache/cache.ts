@@ -152,11 +152,6 @@ export class ContentCache implements Sharer {
     };
   }
 
-  /** Returns the buffer of a read's result once the result has been sent. */
-  sent(bytes: Uint8Array): void {
-    this.#buffers.give(bytes);
-  }
-
   /** Evicts at once whatever exceeds the new limit. */
   async setLimit(bytes: number): Promise<void> {
     this.#space.limit = bytes;

@@ -11,6 +11,8 @@ export interface OpenBlob {
    * bytes than earlier reads returned, or any failure of the source
    */
   read(offset: number, size: number, signal: AbortSignal): Promise<Uint8Array> | Uint8Array;
+  /** Takes back the memory of what `read` returned: it is then used for other reads. */
+  readonly release: (bytes: Uint8Array) => void;
   /** The complete version is on disk. */
   readonly whole: boolean;
   /** The complete version is on disk and verified against its checksums; it may be handed to the kernel. */
@@ -47,6 +49,10 @@ export class BlobHandle implements OpenBlob {
     if (etag === undefined) return bytes;
     if (etag !== (this.#etag ??= etag)) throw new Failure('version-changed', { path: version.label });
     return bytes;
+  }
+
+  get release(): (bytes: Uint8Array) => void {
+    return this.#blob.release;
   }
 
   get whole(): boolean {

@@ -1,17 +1,18 @@
 import { Failure } from '../base/errors.js';
 import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import type { DriverName, FileSystem } from '../fuse/filesystem.js';
+import type { DriverName } from '../fuse/driver.js';
+import type { FileSystem } from '../fuse/operations.js';
 import type { Item } from '../mirror/database/view.js';
 import type { Session } from '../procore/session.js';
 import type { CompanyHome } from '../project/company-home.js';
 import type { Project } from '../project/project.js';
 import type { Lease } from '../project/projects.js';
 import type { Ownership } from '../vfs/attributes.js';
-import { CompanyFileSystem } from '../vfs/company/company-filesystem.js';
+import { companyFileSystem } from '../vfs/company/company-filesystem.js';
+import type { OpenProject } from '../vfs/company/served-projects.js';
 import type { SharedMount } from '../vfs/options.js';
 import { ProjectFileSystem } from '../vfs/project-filesystem.js';
-import { WritableProjectFileSystem } from '../vfs/writable-filesystem.js';
 import type { CopyOutRequest } from './jobs/copy-out.js';
 
 /** A project as a mount shows it. */
@@ -76,21 +77,16 @@ export async function showProject(
 /** The view of a company: every project, each in a folder of its own. */
 export function showCompany(home: CompanyHome, request: MountRequest, log: Log): MountedView {
   const { company } = home;
-  const fileSystem = new CompanyFileSystem({
-    company,
-    open: async (listed, shared, signal) => {
-      const lease = await home.acquire(listed, signal);
-      if (request.ignoreCase) await lease.project.ignoreCase();
-      return {
-        fileSystem: fileSystemOf(lease.project, request, log, { shared }),
-        release: () => void lease.release(),
-      };
-    },
-    owner: request.owner,
-    readOnly: request.readOnly,
-    idle: request.idle,
-    log,
-  });
+  const open: OpenProject = async (listed, shared, signal) => {
+    const lease = await home.acquire(listed, signal);
+    if (request.ignoreCase) await lease.project.ignoreCase();
+    return {
+      fileSystem: fileSystemOf(lease.project, request, log, { shared }),
+      release: () => void lease.release(),
+    };
+  };
+  const { owner, readOnly, idle } = request;
+  const fileSystem = companyFileSystem(company, open, { owner, readOnly, idle, log });
   return {
     fileSystem,
     session: home.session,
@@ -139,26 +135,18 @@ function fileSystemOf(
   place: { readonly root?: Inode; readonly shared?: SharedMount },
 ): ProjectFileSystem {
   const { session, mirror, outbox, checkouts, pins, pinKeeper, readers, versions, scheduler } = project;
-  const options = {
-    mirror,
-    outbox,
-    owner: request.owner,
-    webUrl: (item: Item) => session.webUrl(item),
-    log,
-    checkouts,
-    pins,
-    readers,
-    versions,
-    ...place,
-  };
-  if (request.readOnly) return new ProjectFileSystem(options);
-  return new WritableProjectFileSystem(options, {
+  const webUrl = (item: Item): string => session.webUrl(item);
+  const parts = { mirror, outbox, checkouts, pins, readers, versions, webUrl };
+  const showing = { owner: request.owner, log, ...place };
+  if (request.readOnly) return new ProjectFileSystem(parts, showing);
+  return new ProjectFileSystem(parts, showing, {
     checkout: request.checkout,
     strictOwner: request.strictOwner,
     pinKeeper,
     ...(request.syncRemote ? { publish: (inode, signal) => scheduler.publish(inode, signal) } : {}),
   });
 }
+
 export interface MountRequest {
   readonly mountpoint: string;
   /** As `findmnt` shows it. */

@@ -1,7 +1,7 @@
 import { Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { Mounted } from '../fuse/driver.js';
 import { drivers } from '../fuse/drivers.js';
-import type { Mounted } from '../fuse/filesystem.js';
 import { withSpellings } from '../vfs/spellings.js';
 import type { MountedProject, MountedView, MountRequest } from './mounted-view.js';
 

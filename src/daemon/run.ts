@@ -5,7 +5,7 @@ import { Failure } from '../base/errors.js';
 import { type Log, type LogLevel, openLog } from '../base/log.js';
 import type { OptionValues } from '../base/options.js';
 import { Connections, requireEnabled } from '../connections/store.js';
-import type { DriverName } from '../fuse/filesystem.js';
+import type { DriverName } from '../fuse/driver.js';
 import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
 import { CompanyHome, companyKey } from '../project/company-home.js';

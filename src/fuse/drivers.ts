@@ -1,4 +1,4 @@
-import type { Driver, DriverName } from './filesystem.js';
+import type { Driver, DriverName } from './driver.js';
 import { kernelDriver } from './kernel/driver.js';
 import { fuseNativeDriver } from './native/driver.js';
 

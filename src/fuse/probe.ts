@@ -3,7 +3,7 @@ import { access, open, readFile, stat } from 'node:fs/promises';
 import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { errnoOf, Failure, isFailure } from '../base/errors.js';
-import type { DriverName } from './filesystem.js';
+import type { DriverName } from './driver.js';
 import { loadFuseNative } from './native/binding.js';
 
 const DEVICE = '/dev/fuse';

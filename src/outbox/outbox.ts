@@ -354,11 +354,6 @@ export class Outbox {
     return this.#options.content.open(version, reading);
   }
 
-  /** The bytes of a read have been sent: their buffer may be reused. */
-  sent(bytes: Uint8Array): void {
-    this.#options.content.sent(bytes);
-  }
-
   close(): void {
     for (const [inode, file] of this.#files) {
       const item = this.tree.item(inode);

@@ -1,6 +1,7 @@
 import type { FileNumber } from '../base/ids.js';
 import type { DirectoryEntry, DirectoryPage, Handle } from '../fuse/filesystem.js';
 import type { ListedLocalItem, LocalItem, Tree } from '../outbox/tree/tree.js';
+import type { ShownProject } from './shown-project.js';
 
 /** Cookies of "." and "..". The cookie of a child is its inode, which is greater. */
 const SELF_COOKIE = 1;
@@ -16,24 +17,29 @@ interface OpenDirectory {
  * No entries are kept between two replies, because the kernel would cache stale ones as long as current ones.
  */
 export class Directories {
+  readonly #shown: ShownProject;
   readonly #tree: Tree;
   readonly #open = new Map<Handle, OpenDirectory>();
-  readonly #isShown: (item: ListedLocalItem) => boolean;
-  readonly #toEntry: (item: ListedLocalItem) => DirectoryEntry;
+  readonly #isShown = (item: ListedLocalItem): boolean => !this.#shown.isConcealed(item);
+  readonly #toEntry = (item: ListedLocalItem): DirectoryEntry => ({
+    name: item.name,
+    cookie: item.inode,
+    entry: this.#shown.entry(item),
+    ino: this.#shown.nodes.number(item.inode),
+    directory: !item.isFile,
+  });
 
-  /** @param toEntry with the child's inode as cookie */
-  constructor(
-    tree: Tree,
-    isShown: (item: ListedLocalItem) => boolean,
-    toEntry: (item: ListedLocalItem) => DirectoryEntry,
-  ) {
-    this.#tree = tree;
-    this.#isShown = isShown;
-    this.#toEntry = toEntry;
+  constructor(shown: ShownProject) {
+    this.#shown = shown;
+    this.#tree = shown.tree;
   }
 
-  open(handle: Handle, folder: LocalItem, self: FileNumber, parent: FileNumber): void {
-    this.#open.set(handle, { folder, self, parent });
+  open(folder: LocalItem): Handle {
+    const { nodes, handles } = this.#shown;
+    const handle = handles.newHandle();
+    const parent = folder.inode === nodes.root ? nodes.above : nodes.number(folder.parent);
+    this.#open.set(handle, { folder, self: nodes.number(folder.inode), parent });
+    return handle;
   }
 
   close(handle: Handle): void {

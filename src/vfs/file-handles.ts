@@ -1,8 +1,8 @@
 import type { Inode, NodeId } from '../base/ids.js';
-import type { OpenBlob } from '../cache/open-blob.js';
 import type { Handle } from '../fuse/filesystem.js';
 import type { LocalItem } from '../outbox/tree/tree.js';
 import type { WorkingFile } from '../outbox/working/working-file.js';
+import type { OpenedVersion } from './opened-version.js';
 
 /** An open file: a version's blob, or the working file that readers and writers of an inode share. */
 export interface FileHandle {
@@ -11,10 +11,9 @@ export interface FileHandle {
   /** The item as it was when the file was opened. */
   readonly item: LocalItem;
   readonly writing: boolean;
-  /** The user and process that opened the file. */
+  /** The user who opened the file. */
   readonly uid: number;
-  readonly pid: number;
-  blob: OpenBlob | undefined;
+  blob: OpenedVersion | undefined;
   file: WorkingFile | undefined;
 }
 

@@ -3,9 +3,9 @@ import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { KernelCache } from '../fuse/filesystem.js';
 import type { Change, Place } from '../mirror/database/changes.js';
-import type { Outbox } from '../outbox/outbox.js';
 import type { LocalItem, Tree } from '../outbox/tree/tree.js';
 import type { Nodes } from './nodes.js';
+import type { ShownProject } from './shown-project.js';
 
 /** Milliseconds before a failed invalidation is tried again. */
 const RETRY_MS = 1000;
@@ -19,22 +19,16 @@ export class Invalidation {
   readonly #nodes: Nodes;
   readonly #kernel: KernelCache;
   readonly #log: Log;
+  /** Private items are not shown: a name may appear or disappear without a move. */
   readonly #conceals: boolean;
   readonly #clock: Clock;
   readonly #asked = new Set<Inode>();
   readonly #ended = new AbortController();
 
-  /** @param conceals private items are not shown: a name may appear or disappear without a move */
-  constructor(
-    { tree, clock }: Pick<Outbox, 'tree' | 'clock'>,
-    nodes: Nodes,
-    kernel: KernelCache,
-    log: Log,
-    conceals: boolean,
-  ) {
-    this.#conceals = conceals;
+  constructor({ project, tree, nodes, owner, log }: ShownProject, kernel: KernelCache) {
+    this.#conceals = owner.privacy === 'hide';
     this.#tree = tree;
-    this.#clock = clock;
+    this.#clock = project.outbox.clock;
     this.#nodes = nodes;
     this.#kernel = kernel;
     this.#log = log;

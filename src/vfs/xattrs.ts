@@ -1,23 +1,11 @@
 import { Failure } from '../base/errors.js';
 import { oneLine } from '../base/text.js';
 import { PRIVATE } from '../mirror/database/flags.js';
-import type { Item, View } from '../mirror/database/view.js';
-import type { Pins } from '../outbox/tree/pins.js';
 import type { LocalItem } from '../outbox/tree/tree.js';
-import { type Checkouts, USUAL_CHECKOUT_S } from '../outbox/upload/checkouts.js';
+import { USUAL_CHECKOUT_S } from '../outbox/upload/checkouts.js';
+import type { ProjectParts } from './options.js';
 
-/** Returns the URL of an item for a web browser. */
-export type WebUrl = (item: Item) => string;
-
-/** The sources of the values. */
-export interface XattrSources {
-  readonly view: View;
-  readonly checkouts: Checkouts;
-  readonly pins: Pins;
-  readonly webUrl: WebUrl;
-}
-
-type Value = (item: LocalItem, from: XattrSources) => string | undefined;
+type Value = (item: LocalItem, project: ProjectParts) => string | undefined;
 
 /** Setting it to a number of seconds, or a key of `PERIODS`, checks the file out; `0` or removal checks it in. */
 export const CHECKOUT = 'user.procore.checkout';
@@ -64,10 +52,10 @@ export const xattrs: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['user.procore.id', (item) => String(item.remoteId)],
   ['user.procore.version', (item) => (item.isFile ? String(item.versionNumber) : undefined)],
   ['user.procore.web_url', (item, { webUrl }) => webUrl(item)],
-  ['user.procore.created_by', (item, { view }) => view.people(item.inode).createdBy],
+  ['user.procore.created_by', (item, { mirror }) => mirror.view.people(item.inode).createdBy],
   ['user.procore.state', (item) => stateOf(item)],
   ['user.procore.error', (item) => item.intent?.reason],
-  ['user.procore.checked_out_by', (item, { view }) => view.people(item.inode).checkedOutBy],
+  ['user.procore.checked_out_by', (item, { mirror }) => mirror.view.people(item.inode).checkedOutBy],
   [
     CHECKOUT,
     (item, { checkouts }) => {

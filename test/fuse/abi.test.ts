@@ -2,7 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import type { Layout } from '#src/fuse/kernel/protocol.js';
 import * as protocol from '#src/fuse/kernel/protocol.js';
+import * as reading from '#src/fuse/kernel/reading.js';
+import type { Message } from '#src/fuse/kernel/session.js';
+import * as writing from '#src/fuse/kernel/writing.js';
 import { fuseFolder } from '../support/fuse-mount.js';
 
 const HEADER = '/usr/include/linux/fuse.h';
@@ -20,27 +24,34 @@ function compile(folder: string, expressions: readonly string[]): Map<string, nu
 
 t.test('layouts, numbers and flags are those of the kernel header', { skip: missing }, async (t) => {
   const expected = new Map<string, number>();
-  for (const [name, { size, at }] of Object.entries(protocol.structs)) {
+  const messages: Readonly<Record<string, Message<unknown>>> = { ...reading.reading, ...writing.writing };
+  const opcodes = Object.entries(messages).map(([name, { opcode }]) => [name, opcode] as const);
+  const structs: Readonly<Record<string, Layout<string>>> = Object.assign(
+    { ...protocol.structs },
+    ...Object.values(messages).map((message) => message.structs),
+  );
+  for (const [name, { size, at }] of Object.entries(structs)) {
     expected.set(`sizeof(struct fuse_${name})`, size);
     for (const [field, offset] of Object.entries(at)) expected.set(`offsetof(struct fuse_${name}, ${field})`, offset);
   }
   const groups: [string, Readonly<Record<string, number>>][] = [
     ['FUSE_', protocol.opcode],
+    ['FUSE_', Object.fromEntries(opcodes)],
     ['FUSE_NOTIFY_', protocol.notifyCode],
     ['FUSE_', protocol.initFlag],
     ['FOPEN_', protocol.openFlag],
-    ['FATTR_', protocol.setattrFlag],
+    ['FATTR_', writing.setattrFlag],
   ];
   for (const [prefix, values] of groups) {
     for (const [name, value] of Object.entries(values)) expected.set(`${prefix}${name}`, value);
   }
-  expected.set('FUSE_GETATTR_FH', protocol.GETATTR_FH);
-  expected.set('FUSE_FSYNC_FDATASYNC', protocol.FSYNC_FDATASYNC);
-  expected.set('FUSE_COMPAT_SETXATTR_IN_SIZE', protocol.SETXATTR_IN.size);
-  expected.set('offsetof(struct fuse_setxattr_in, flags)', protocol.SETXATTR_IN.at.flags);
-  expected.set('RENAME_NOREPLACE', protocol.renameFlag.NOREPLACE);
-  expected.set('XATTR_CREATE', protocol.xattrFlag.CREATE);
-  expected.set('XATTR_REPLACE', protocol.xattrFlag.REPLACE);
+  expected.set('FUSE_GETATTR_FH', reading.GETATTR_FH);
+  expected.set('FUSE_FSYNC_FDATASYNC', writing.FSYNC_FDATASYNC);
+  expected.set('FUSE_COMPAT_SETXATTR_IN_SIZE', writing.SETXATTR_IN.size);
+  expected.set('offsetof(struct fuse_setxattr_in, flags)', writing.SETXATTR_IN.at.flags);
+  expected.set('RENAME_NOREPLACE', writing.renameFlag.NOREPLACE);
+  expected.set('XATTR_CREATE', writing.xattrFlag.CREATE);
+  expected.set('XATTR_REPLACE', writing.xattrFlag.REPLACE);
   expected.set('FUSE_MIN_READ_BUFFER', protocol.MIN_READ_BUFFER);
   expected.set('FUSE_KERNEL_VERSION', protocol.PROTOCOL.major);
 

@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { silentLog } from '#src/base/log.js';
-import type { Mounted } from '#src/fuse/filesystem.js';
+import type { Mounted } from '#src/fuse/driver.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
 import { isBeingEnded } from '#src/fuse/kernel/interrupt.js';
 import { mountedAt } from '#src/fuse/mountpoint.js';

@@ -46,7 +46,7 @@ class InsidePlace implements ModelPlace {
     const { node, attributes } = await this.#file(path);
     const { handle } = await this.#fs.open(node, 0, context);
     try {
-      return Buffer.from(await this.#fs.read(node, handle, 0, attributes.size, context));
+      return Buffer.from((await this.#fs.read(node, handle, 0, attributes.size, context)).bytes);
     } finally {
       this.#fs.release(node, handle);
     }
@@ -103,7 +103,7 @@ class InsidePlace implements ModelPlace {
   async readHandle(n: number, offset: number, length: number): Promise<Buffer> {
     const { node, handle, flags } = this.#handles[n]!;
     if (!flags.read) throw fail('EBADF');
-    return Buffer.from(await this.#fs.read(node, handle, offset, length, context));
+    return Buffer.from((await this.#fs.read(node, handle, offset, length, context)).bytes);
   }
 
   async writeHandle(n: number, offset: number, text: string): Promise<void> {

@@ -23,7 +23,7 @@ for (const isCached of [false, true])
         if (isCached) await files.read(name);
         const { node, attributes } = await files.entry(name);
         const { handle } = await fileSystem.open(node, RDWR, context);
-        t.equal(String(await fileSystem.read(node, handle, 0, 10, context)), 'one');
+        t.equal(String((await fileSystem.read(node, handle, 0, 10, context)).bytes), 'one');
         await fileSystem.writable.flush(node, handle, context);
         fileSystem.release(node, handle);
         t.strictSame([...outbox.intents.all()], [], name);

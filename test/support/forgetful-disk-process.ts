@@ -1,7 +1,7 @@
 import type { NodeId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
-import type { WritableFileSystem } from '#src/fuse/filesystem.js';
 import { kernelDriver } from '#src/fuse/kernel/driver.js';
+import type { WritingOperations } from '#src/fuse/operations.js';
 import { WritableMemoryFileSystem } from './fuse-memory-writable.js';
 import { randomBy } from './random.js';
 
@@ -16,7 +16,7 @@ class Disks extends WritableMemoryFileSystem {
   readonly #before = this.file(this.root, 'before', this.#cache);
   readonly #after = this.file(this.root, 'after', Buffer.alloc(SIZE));
 
-  override readonly writable: WritableFileSystem = {
+  override readonly writable: WritingOperations = {
     ...(this as WritableMemoryFileSystem).writable,
     write: (node, _handle, offset, data) => {
       const disk = this.get(node).version.content;

@@ -11,7 +11,8 @@ import {
 import { join } from 'node:path';
 import { Failure } from '#src/base/errors.js';
 import type { NodeId } from '#src/base/ids.js';
-import type { Context, ForbiddenItem, OpenFile, WritableFileSystem } from '#src/fuse/filesystem.js';
+import type { Context, ForbiddenItem, OpenFile } from '#src/fuse/filesystem.js';
+import type { WritingOperations } from '#src/fuse/operations.js';
 import { MemoryFileSystem, type MemoryItem, no, type Version } from './fuse-memory.js';
 
 /** A file system in memory that can be written to; with a staging folder, files lie there and are passed through. */
@@ -80,7 +81,7 @@ export class WritableMemoryFileSystem extends MemoryFileSystem {
     return super.open(node, flags, context);
   }
 
-  readonly writable: WritableFileSystem = {
+  readonly writable: WritingOperations = {
     setattr: (node, changes, _handle, context) =>
       this.run('setattr', node, context, () => {
         const { item, version } = this.at(node);

@@ -6,13 +6,15 @@ import type {
   DirectoryEntry,
   DirectoryPage,
   Entry,
-  FileSystem,
   FileSystemStatistics,
   Handle,
   KernelCache,
   NoEntry,
+  OpenedFolder,
   OpenFile,
+  ReadBytes,
 } from '#src/fuse/filesystem.js';
+import type { FileSystem } from '#src/fuse/operations.js';
 
 /** The content of a file under one node id. */
 export interface Version {
@@ -182,11 +184,11 @@ export class MemoryFileSystem implements FileSystem {
     });
   }
 
-  opendir(node: NodeId, context: Context): Handle | Promise<Handle> {
+  opendir(node: NodeId, context: Context): OpenedFolder | Promise<OpenedFolder> {
     return this.run('opendir', node, context, () => {
       const item = this.get(node);
       if (!item.children) throw no('not-a-folder');
-      return this.handle(item);
+      return { handle: this.handle(item) };
     });
   }
 
@@ -243,17 +245,17 @@ export class MemoryFileSystem implements FileSystem {
     });
   }
 
-  read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): Uint8Array | Promise<Uint8Array> {
+  read(node: NodeId, handle: Handle, offset: number, size: number, context: Context): ReadBytes | Promise<ReadBytes> {
     return this.run('read', node, context, () => {
       const opened = this.open_.get(handle);
       if (!opened) throw no('internal');
       const { content, size: shown, staging } = opened.version;
       if (staging !== undefined) {
         const bytes = Buffer.alloc(size);
-        return bytes.subarray(0, readSync(staging, bytes, 0, size, offset));
+        return { bytes: bytes.subarray(0, readSync(staging, bytes, 0, size, offset)) };
       }
-      if (shown === undefined) return content.subarray(offset, offset + size);
-      return zeros.subarray(0, Math.max(0, Math.min(size, shown - offset)));
+      if (shown === undefined) return { bytes: content.subarray(offset, offset + size) };
+      return { bytes: zeros.subarray(0, Math.max(0, Math.min(size, shown - offset))) };
     });
   }
 

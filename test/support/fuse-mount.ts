@@ -3,8 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '#src/base/log.js';
-import type { Driver, FileSystem, Mounted, MountOptions } from '#src/fuse/filesystem.js';
+import type { Driver, Mounted, MountOptions } from '#src/fuse/driver.js';
 import { mountTable } from '#src/fuse/mountpoint.js';
+import type { FileSystem } from '#src/fuse/operations.js';
 
 /** What a tap test offers to clean up behind itself. */
 export interface Teardown {

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
-import type { Driver } from '#src/fuse/filesystem.js';
+import type { Driver } from '#src/fuse/driver.js';
 import { mountTable } from '#src/fuse/mountpoint.js';
 import { Client } from './fuse-client.js';
 import { MemoryFileSystem } from './fuse-memory.js';

@@ -3,7 +3,7 @@ import { constants, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
-import type { Driver } from '#src/fuse/filesystem.js';
+import type { Driver } from '#src/fuse/driver.js';
 import { Client } from './fuse-client.js';
 import { WritableMemoryFileSystem } from './fuse-memory-writable.js';
 import { fuseFolder, mountFor, type Teardown, until } from './fuse-mount.js';

@@ -1,9 +1,8 @@
 import { isFailure } from '#src/base/errors.js';
 import { asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
 import type { Attributes, Entry, Handle, KernelCache, NoEntry } from '#src/fuse/filesystem.js';
-import type { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
 import type { Scenario } from '../scenarios/scenarios.js';
-import { context, fileSystemOf, type OpenProject, openProject } from './project.js';
+import { context, fileSystemOf, type OpenProject, openProject, type WritableProject } from './project.js';
 import { randomBy } from './random.js';
 
 /** Seconds: what the kernel may keep no longer is always asked for anew within the time that is promised. */
@@ -36,7 +35,7 @@ interface Late {
  */
 export class ShadowKernel implements KernelCache {
   readonly canInvalidate = true;
-  readonly fs: WritableProjectFileSystem;
+  readonly fs: WritableProject;
   readonly #names = new Map<string, Name>();
   readonly #attributes = new Map<NodeId, { readonly attributes: Attributes; readonly by: string }>();
   readonly #listings = new Map<NodeId, readonly string[]>();
@@ -47,7 +46,7 @@ export class ShadowKernel implements KernelCache {
   readonly #nodes = new Set<NodeId>([asNodeId(ROOT_NODE)]);
   #late: Late[] = [];
 
-  constructor(fs: WritableProjectFileSystem) {
+  constructor(fs: WritableProject) {
     this.fs = fs;
     fs.mounted(this);
   }
@@ -128,7 +127,7 @@ export class ShadowKernel implements KernelCache {
   async readSome(folder: NodeId, count: number): Promise<void> {
     let open = this.#reading.get(folder);
     if (!open) {
-      open = { handle: await this.fs.opendir(folder, context), cookie: 0 };
+      open = { handle: (await this.fs.opendir(folder, context)).handle, cookie: 0 };
       this.#reading.set(folder, open);
     }
     const { entries } = await this.fs.readdir(folder, open.handle, open.cookie, 100, context);
@@ -161,7 +160,7 @@ export class ShadowKernel implements KernelCache {
     if (this.#pages.has(node)) return;
     const opened = await this.fs.open(node, RDONLY, context);
     const cached = opened.backingFd === undefined && opened.keepCache !== false;
-    const bytes = Buffer.from(await this.fs.read(node, opened.handle, 0, 100_000, context));
+    const bytes = Buffer.from((await this.fs.read(node, opened.handle, 0, 100_000, context)).bytes);
     if (cached) this.#pages.set(node, bytes);
     this.fs.release(node, opened.handle);
   }
@@ -295,8 +294,8 @@ function known(error: unknown): void {
   if (!isFailure(error) && (error as Error).message !== 'ENOENT') throw error;
 }
 
-async function listed(fs: WritableProjectFileSystem, folder: NodeId): Promise<readonly string[]> {
-  const handle = await fs.opendir(folder, context);
+async function listed(fs: WritableProject, folder: NodeId): Promise<readonly string[]> {
+  const { handle } = await fs.opendir(folder, context);
   const names: string[] = [];
   for (let cookie = 0, end = false; !end; ) {
     const page = await fs.readdir(folder, handle, cookie, 3, context);
@@ -308,10 +307,10 @@ async function listed(fs: WritableProjectFileSystem, folder: NodeId): Promise<re
   return names;
 }
 
-async function contentOf(fs: WritableProjectFileSystem, node: NodeId): Promise<Buffer> {
+async function contentOf(fs: WritableProject, node: NodeId): Promise<Buffer> {
   const { handle } = await fs.open(node, RDONLY, context);
   try {
-    return Buffer.from(await fs.read(node, handle, 0, 100_000, context));
+    return Buffer.from((await fs.read(node, handle, 0, 100_000, context)).bytes);
   } finally {
     fs.release(node, handle);
   }

@@ -2,15 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asNodeId, type NodeId, ROOT_NODE } from '#src/base/ids.js';
-import { silentLog } from '#src/base/log.js';
+import { type Log, silentLog } from '#src/base/log.js';
 import type { Windows } from '#src/budget/window-state.js';
 import { Connections } from '#src/connections/store.js';
 import type { Context, Entry } from '#src/fuse/filesystem.js';
+import type { WritingOperations } from '#src/fuse/operations.js';
 import { orderOf } from '#src/outbox/scheduler/order.js';
 import { Project, type ProjectOptions, projectKey } from '#src/project/project.js';
 import { openProjectSession, type ProjectSession } from '#src/project/session.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
+import { ProjectFileSystem } from '#src/vfs/project-filesystem.js';
 import { until } from './processes.js';
 import { PROJECT_OPTIONS } from './project-options.js';
 import { addConnection } from './simulated-connection.js';
@@ -23,7 +24,7 @@ export interface OpenProject {
   readonly simulator: RunningSimulator;
   readonly state: StateFolder;
   readonly project: Project;
-  readonly fileSystem: WritableProjectFileSystem;
+  readonly fileSystem: WritableProject;
   /** What is kept of the project. */
   readonly folder: string;
   /** Closes the project and opens it anew from the same state, to which something may be done in between. */
@@ -33,12 +34,14 @@ export interface OpenProject {
   tryAll(): Promise<void>;
 }
 
+export type WritableProject = ProjectFileSystem & { readonly writable: WritingOperations };
+
 /** A file system of a project, as one mount has it. */
-export function fileSystemOf(project: Project, checkout = false): WritableProjectFileSystem {
+export function fileSystemOf(project: Project, checkout = false, log: Log = silentLog): WritableProject {
   const { mirror, outbox, checkouts, pins, readers, versions, pinKeeper } = project;
   const owner = { uid: 1000, gid: 1000, umask: 0o022 };
-  const parts = { mirror, outbox, checkouts, pins, readers, versions, owner, webUrl: () => '', log: silentLog };
-  return new WritableProjectFileSystem(parts, { checkout, strictOwner: false, pinKeeper });
+  const parts = { mirror, outbox, checkouts, pins, readers, versions, webUrl: () => '' };
+  return new ProjectFileSystem(parts, { owner, log }, { checkout, strictOwner: false, pinKeeper }) as WritableProject;
 }
 
 /** What the server has now is known here: a poll that is under way already may have asked before. */
@@ -129,9 +132,9 @@ export async function openProjectIn(
 
 /** File operations by path, as a program makes them through the kernel. */
 export class Files {
-  readonly #fs: WritableProjectFileSystem;
+  readonly #fs: WritableProject;
 
-  constructor(fileSystem: WritableProjectFileSystem) {
+  constructor(fileSystem: WritableProject) {
     this.#fs = fileSystem;
   }
 
@@ -157,7 +160,7 @@ export class Files {
 
   async list(path: string): Promise<string[]> {
     const { node } = await this.entry(path);
-    const handle = await this.#fs.opendir(node, context);
+    const { handle } = await this.#fs.opendir(node, context);
     const names: string[] = [];
     for (let cookie = 0; ; ) {
       const { entries } = await this.#fs.readdir(node, handle, cookie, 1000, context);
@@ -173,9 +176,9 @@ export class Files {
     const { node, attributes } = await this.entry(path);
     if ((attributes.mode & 0o170000) === 0o040000) throw errno('EISDIR');
     const { handle } = await this.#fs.open(node, 0, context);
-    const data = await this.#fs.read(node, handle, 0, 10_000_000, context);
+    const { bytes } = await this.#fs.read(node, handle, 0, 10_000_000, context);
     this.#fs.release(node, handle);
-    return Buffer.from(data);
+    return Buffer.from(bytes);
   }
 
   /** open, write at an offset (or truncate first), close. */

@@ -20,7 +20,7 @@ t.test('a listing that is read on, or anew, shows what is there now', async (t) 
   ]);
   await refreshed(project);
   const { node } = await new Files(fileSystem).entry('F');
-  const handle = await fileSystem.opendir(node, context);
+  const { handle } = await fileSystem.opendir(node, context);
   const namesFrom = async (cookie: number, limit: number): Promise<[string[], number]> => {
     const { entries } = await fileSystem.readdir(node, handle, cookie, limit, context);
     return [entries.map(({ name }) => name), entries.at(-1)?.cookie ?? cookie];
@@ -47,7 +47,7 @@ t.test('a folder that was opened before the server had it is listed as it is the
   const files = new Files(fileSystem);
   await files.mkdir('F');
   const { node } = await files.entry('F');
-  const handle = await fileSystem.opendir(node, context);
+  const { handle } = await fileSystem.opendir(node, context);
   await project.scheduler.drain(context.signal);
   await simulator.admin.change({ op: 'create', path: 'F/theirs', content: 'x' });
   await polled(project);
@@ -73,7 +73,7 @@ t.test('a large folder in which something waits to go is listed to its end', asy
   await files.write('F/new', 'x');
   const wanted = [...names.slice(20).filter((name) => name !== 'f50'), 'g50', 'new'];
   const { node } = await files.entry('F');
-  const handle = await fileSystem.opendir(node, context);
+  const { handle } = await fileSystem.opendir(node, context);
   for (const limit of [1, 7, 30, 1000]) {
     const found: string[] = [];
     for (let cookie = 0, end = false; !end; ) {

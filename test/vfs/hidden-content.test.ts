@@ -9,7 +9,7 @@ async function read({ fileSystem }: OpenProject, path: string): Promise<string> 
   const { node } = await new Files(fileSystem).entry(path);
   const { handle, backingFd } = await fileSystem.open(node, 0, context);
   try {
-    if (backingFd === undefined) return String(await fileSystem.read(node, handle, 0, 10_000, context));
+    if (backingFd === undefined) return String((await fileSystem.read(node, handle, 0, 10_000, context)).bytes);
     const bytes = Buffer.alloc(10_000);
     return String(bytes.subarray(0, readSync(backingFd, bytes, 0, bytes.length, 0)));
   } finally {

@@ -86,7 +86,7 @@ t.test('who has a file open at one mount reads what is written to it through the
   const root = asNodeId(ROOT_NODE);
   const node = await reader.lookup(root, 'a.txt');
   const { handle } = await reader.fs.open(node, 0, context);
-  const content = async (): Promise<string> => String(await reader.fs.read(node, handle, 0, 100, context));
+  const content = async (): Promise<string> => String((await reader.fs.read(node, handle, 0, 100, context)).bytes);
   const size = async (): Promise<number> => (await reader.fs.getattr(node, handle, context)).attributes.size;
   t.equal(await content(), 'a long content of before');
   const written = await writer.lookup(root, 'a.txt');

@@ -3,7 +3,7 @@ import { systemClock } from '#src/base/clock.js';
 import { asNodeId, asProjectId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import type { CompanyProjects } from '#src/mirror/company/company-projects.js';
-import { CompanyFileSystem } from '#src/vfs/company/company-filesystem.js';
+import { companyFileSystem } from '#src/vfs/company/company-filesystem.js';
 import type { OpenedProject } from '#src/vfs/company/served-projects.js';
 import { until } from '../support/processes.js';
 import { context } from '../support/project.js';
@@ -31,14 +31,10 @@ t.test('pages from before a project of a company was closed are not kept', async
     };
     return { fileSystem, release: () => undefined } as unknown as OpenedProject;
   };
-  const company = new CompanyFileSystem({
-    company: { store, now: 0, clock: systemClock, events: { off: () => undefined } } as unknown as CompanyProjects,
-    open,
-    owner: { uid: 0, gid: 0, umask: 0o22 },
-    readOnly: false,
-    idle: 0.02,
-    log: silentLog,
-  });
+  const projects = { store, now: 0, clock: systemClock, events: { off: () => undefined } };
+  const owner = { uid: 0, gid: 0, umask: 0o22 };
+  const options = { owner, readOnly: false, idle: 0.02, log: silentLog };
+  const company = companyFileSystem(projects as unknown as CompanyProjects, open, options);
   t.teardown(() => company.destroy());
   const keepsPages = async (node: number): Promise<boolean> => {
     const file = await company.open(asNodeId(node), 0, context);

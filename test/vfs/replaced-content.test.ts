@@ -15,7 +15,7 @@ t.test('the kernel forgets the bytes of a version of which the storage has other
   const { node } = await new Files(open.fileSystem).entry('file');
   const part = async (at: number): Promise<string> => {
     const { handle } = await open.fileSystem.open(node, 0, context);
-    const bytes = await open.fileSystem.read(node, handle, at, 1000, context);
+    const { bytes } = await open.fileSystem.read(node, handle, at, 1000, context);
     open.fileSystem.release(node, handle);
     return String(bytes);
   };

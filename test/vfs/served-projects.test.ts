@@ -32,11 +32,7 @@ t.test('a project that nobody uses is left although the disk does not take how i
   });
   t.teardown(() => served.close());
   const { signal } = new AbortController();
-  await served.use(
-    { id: asProjectId(1), name: 'one' } as CompanyProject,
-    () => signal,
-    async () => undefined,
-  );
+  await served.use({ id: asProjectId(1), name: 'one' } as CompanyProject, { signal }, async () => undefined);
   await until(() => refused > 0);
   t.strictSame([left, released], [1, 1]);
 });

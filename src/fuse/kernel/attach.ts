@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants as fsConstants, openSync, statSync } from 'node:fs';
 import { errnoOf, Failure } from '../../base/errors.js';
-import type { MountOptions } from '../filesystem.js';
+import type { MountOptions } from '../driver.js';
 import { addressOf, inPool, libc, systemError } from '../libc.js';
 import { MOUNT_TYPE, SUBTYPE } from '../mountpoint.js';
 import { findProgram } from '../probe.js';

@@ -1,57 +1,28 @@
 /**
- * The FUSE kernel protocol as data: operations, flags and struct layouts of `linux/fuse.h`. A test compares them with
- * the compiled header. Anything newer than protocol 7.38 cites the kernel release that added it.
+ * The FUSE kernel protocol as data: numbers, flags and struct layouts of `linux/fuse.h`. Those of one operation stand
+ * beside it, in `reading.ts` and `writing.ts`. A test compares all with the compiled header. Anything newer than protocol
+ * 7.38 cites the kernel release that added it.
  */
 
 /** The protocol version of this driver: 7.40 added passthrough (Linux 6.9); older kernels use their own minor. */
 export const PROTOCOL = { major: 7, minor: 40, oldestMinor: 31 } as const;
 
+/** Requests that are no operations of a file system, or that no file system serves. */
 export const opcode = {
-  LOOKUP: 1,
   FORGET: 2,
-  GETATTR: 3,
-  SETATTR: 4,
   READLINK: 5,
-  SYMLINK: 6,
-  MKNOD: 8,
-  MKDIR: 9,
-  UNLINK: 10,
-  RMDIR: 11,
-  RENAME: 12,
-  LINK: 13,
-  OPEN: 14,
-  READ: 15,
-  WRITE: 16,
-  STATFS: 17,
-  RELEASE: 18,
-  FSYNC: 20,
-  SETXATTR: 21,
-  GETXATTR: 22,
-  LISTXATTR: 23,
-  REMOVEXATTR: 24,
-  FLUSH: 25,
   INIT: 26,
-  OPENDIR: 27,
-  READDIR: 28,
-  RELEASEDIR: 29,
-  FSYNCDIR: 30,
   GETLK: 31,
   SETLK: 32,
   SETLKW: 33,
   ACCESS: 34,
-  CREATE: 35,
   INTERRUPT: 36,
   BMAP: 37,
-  DESTROY: 38,
   IOCTL: 39,
   POLL: 40,
   NOTIFY_REPLY: 41,
   BATCH_FORGET: 42,
-  FALLOCATE: 43,
-  READDIRPLUS: 44,
-  RENAME2: 45,
   LSEEK: 46,
-  COPY_FILE_RANGE: 47,
   SETUPMAPPING: 48,
   REMOVEMAPPING: 49,
   SYNCFS: 50,
@@ -94,29 +65,6 @@ export const OPEN_PASSTHROUGH = 2 ** 7;
 /** `_IOW(229, 1, struct fuse_backing_map)` and `_IOW(229, 2, uint32_t)`: Linux 6.9, `include/uapi/linux/fuse.h`. */
 export const ioctlCode = { BACKING_OPEN: 0x4010e501, BACKING_CLOSE: 0x4004e502 } as const;
 
-/** `getattr_flags`: the handle field is set. */
-export const GETATTR_FH = 1;
-
-/** `valid` of setattr. */
-export const setattrFlag = {
-  MODE: 2 ** 0,
-  UID: 2 ** 1,
-  GID: 2 ** 2,
-  SIZE: 2 ** 3,
-  ATIME: 2 ** 4,
-  MTIME: 2 ** 5,
-  FH: 2 ** 6,
-  ATIME_NOW: 2 ** 7,
-  MTIME_NOW: 2 ** 8,
-} as const;
-
-/** `fsync_flags`: data only. */
-export const FSYNC_FDATASYNC = 1;
-
-/** From `linux/fs.h` and `linux/xattr.h`. */
-export const renameFlag = { NOREPLACE: 1 } as const;
-export const xattrFlag = { CREATE: 1, REPLACE: 2 } as const;
-
 /** The smallest buffer that the kernel reads requests into (FUSE_MIN_READ_BUFFER). */
 export const MIN_READ_BUFFER = 8192;
 
@@ -128,10 +76,12 @@ export interface Layout<Field extends string> {
   readonly size: number;
   /** Byte offset of each field. */
   readonly at: Readonly<Record<Field, number>>;
+  /** The fields of 64 bits. */
+  readonly wide: ReadonlySet<string>;
 }
 
 /** Lays out a C struct; `nested` structs and arrays are given as a size in bytes (aligned to 8). */
-function struct<Field extends string>(fields: Readonly<Record<Field, FieldType | number>>): Layout<Field> {
+export function struct<Field extends string>(fields: Readonly<Record<Field, FieldType | number>>): Layout<Field> {
   const at = {} as Record<Field, number>;
   let offset = 0;
   let align = 1;
@@ -143,7 +93,8 @@ function struct<Field extends string>(fields: Readonly<Record<Field, FieldType |
     offset += size;
     align = Math.max(align, alignment);
   }
-  return { size: Math.ceil(offset / align) * align, at };
+  const wide = new Set(Object.keys(fields).filter((name) => ['u64', 'i64'].includes(String(fields[name as Field]))));
+  return { size: Math.ceil(offset / align) * align, at, wide };
 }
 
 const attr = struct({
@@ -165,19 +116,6 @@ const attr = struct({
   flags: 'u32',
 });
 
-const kstatfs = struct({
-  blocks: 'u64',
-  bfree: 'u64',
-  bavail: 'u64',
-  files: 'u64',
-  ffree: 'u64',
-  bsize: 'u32',
-  namelen: 'u32',
-  frsize: 'u32',
-  padding: 'u32',
-  spare: 24,
-});
-
 const entryOut = struct({
   nodeid: 'u64',
   generation: 'u64',
@@ -190,13 +128,12 @@ const entryOut = struct({
 
 const dirent = struct({ ino: 'u64', off: 'u64', namelen: 'u32', type: 'u32' });
 
-/** The kernel sends only the first 8 bytes of the struct, as FUSE_SETXATTR_EXT is not negotiated. */
-export const SETXATTR_IN = struct({ size: 'u32', flags: 'u32' });
-
-/** Struct name (as in the header, without `fuse_`) → layout. The name of a directory entry follows its struct. */
+/**
+ * The structs that are not of one operation, by their names in the header without `fuse_`. The name of a directory entry
+ * follows its struct.
+ */
 export const structs = {
   attr,
-  kstatfs,
   entry_out: entryOut,
   dirent,
   direntplus: struct({ entry_out: entryOut.size, dirent: dirent.size }),
@@ -228,68 +165,9 @@ export const structs = {
     flags2: 'u32',
     unused: 28,
   }),
-  getattr_in: struct({ getattr_flags: 'u32', dummy: 'u32', fh: 'u64' }),
   attr_out: struct({ attr_valid: 'u64', attr_valid_nsec: 'u32', dummy: 'u32', attr: attr.size }),
-  open_in: struct({ flags: 'u32', open_flags: 'u32' }),
   /** The last field is `padding` in older headers, `backing_id` since Linux 6.9. */
   open_out: struct({ fh: 'u64', open_flags: 'u32', padding: 'i32' }),
-  release_in: struct({ fh: 'u64', flags: 'u32', release_flags: 'u32', lock_owner: 'u64' }),
-  read_in: struct({
-    fh: 'u64',
-    offset: 'u64',
-    size: 'u32',
-    read_flags: 'u32',
-    lock_owner: 'u64',
-    flags: 'u32',
-    padding: 'u32',
-  }),
-  setattr_in: struct({
-    valid: 'u32',
-    padding: 'u32',
-    fh: 'u64',
-    size: 'u64',
-    lock_owner: 'u64',
-    atime: 'u64',
-    mtime: 'u64',
-    ctime: 'u64',
-    atimensec: 'u32',
-    mtimensec: 'u32',
-    ctimensec: 'u32',
-    mode: 'u32',
-    unused4: 'u32',
-    uid: 'u32',
-    gid: 'u32',
-    unused5: 'u32',
-  }),
-  create_in: struct({ flags: 'u32', mode: 'u32', umask: 'u32', open_flags: 'u32' }),
-  mkdir_in: struct({ mode: 'u32', umask: 'u32' }),
-  rename_in: struct({ newdir: 'u64' }),
-  rename2_in: struct({ newdir: 'u64', flags: 'u32', padding: 'u32' }),
-  write_in: struct({
-    fh: 'u64',
-    offset: 'u64',
-    size: 'u32',
-    write_flags: 'u32',
-    lock_owner: 'u64',
-    flags: 'u32',
-    padding: 'u32',
-  }),
-  write_out: struct({ size: 'u32', padding: 'u32' }),
-  flush_in: struct({ fh: 'u64', unused: 'u32', padding: 'u32', lock_owner: 'u64' }),
-  fsync_in: struct({ fh: 'u64', fsync_flags: 'u32', padding: 'u32' }),
-  fallocate_in: struct({ fh: 'u64', offset: 'u64', length: 'u64', mode: 'u32', padding: 'u32' }),
-  copy_file_range_in: struct({
-    fh_in: 'u64',
-    off_in: 'u64',
-    nodeid_out: 'u64',
-    fh_out: 'u64',
-    off_out: 'u64',
-    len: 'u64',
-    flags: 'u64',
-  }),
-  statfs_out: struct({ st: kstatfs.size }),
-  getxattr_in: struct({ size: 'u32', padding: 'u32' }),
-  getxattr_out: struct({ size: 'u32', padding: 'u32' }),
   lseek_in: struct({ fh: 'u64', offset: 'u64', whence: 'u32', padding: 'u32' }),
   lseek_out: struct({ offset: 'u64' }),
   interrupt_in: struct({ unique: 'u64' }),

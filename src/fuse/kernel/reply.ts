@@ -1,5 +1,5 @@
-import type { Attributes, DirectoryEntry, Entry, FileSystemStatistics } from '../filesystem.js';
-import { structs } from './protocol.js';
+import type { Attributes, DirectoryEntry, Entry } from '../filesystem.js';
+import { type Layout, structs } from './protocol.js';
 import type { FuseRequest } from './request.js';
 
 const OUT = structs.out_header;
@@ -69,31 +69,18 @@ export class ReplyBuffer {
     return this.#opened(this.entry(entry), fh, flags, backingId);
   }
 
-  written(count: number): number {
-    const { at, size } = structs.write_out;
-    this.#words[(OUT.size + at.size) >> 2] = count;
-    this.#words[(OUT.size + at.padding) >> 2] = 0;
-    return OUT.size + size;
-  }
-
-  statistics(found: FileSystemStatistics): number {
-    const at = structs.kstatfs.at;
-    this.#zero(OUT.size, structs.statfs_out.size);
-    this.#u64(OUT.size + at.blocks, found.blocks);
-    this.#u64(OUT.size + at.bfree, found.blocksFree);
-    this.#u64(OUT.size + at.bavail, found.blocksFree);
-    this.#u64(OUT.size + at.files, found.files);
-    this.#u64(OUT.size + at.ffree, found.filesFree);
-    this.#words[(OUT.size + at.bsize) >> 2] = found.blockSize;
-    this.#words[(OUT.size + at.frsize) >> 2] = found.blockSize;
-    this.#words[(OUT.size + at.namelen) >> 2] = found.nameMax;
-    return OUT.size + structs.statfs_out.size;
-  }
-
-  xattrSize(size: number): number {
-    this.#words[OUT.size >> 2] = size;
-    this.#words[(OUT.size >> 2) + 1] = 0;
-    return OUT.size + structs.getxattr_out.size;
+  /** A struct of an operation's own, of fields with 32 and 64 bits. Those without a value are 0. */
+  struct<Field extends string>(
+    layout: Layout<Field>,
+    values: Readonly<Partial<Record<NoInfer<Field>, number>>>,
+  ): number {
+    this.#zero(OUT.size, layout.size);
+    for (const [field, value] of Object.entries(values) as [Field, number][]) {
+      const at = OUT.size + layout.at[field];
+      if (layout.wide.has(field)) this.#u64(at, value);
+      else this.#words[at >> 2] = value;
+    }
+    return OUT.size + layout.size;
   }
 
   data(bytes: Uint8Array): number {

@@ -3,13 +3,14 @@ import { systemClock } from '../../base/clock.js';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
-import type { FileSystem, WritableFileSystem } from '../filesystem.js';
+import type { Awaitable } from '../filesystem.js';
+import type { FileSystem, WritingOperations } from '../operations.js';
 import { BackingFiles } from './backing.js';
 import { Channel } from './channel.js';
 import { type InitResult, negotiate } from './init.js';
 import { isBeingEnded } from './interrupt.js';
 import { KernelNotifier } from './notify.js';
-import { INC_EPOCH_MINOR, opcode, structs } from './protocol.js';
+import { INC_EPOCH_MINOR, type Layout, opcode, structs } from './protocol.js';
 import { ReplyBuffer } from './reply.js';
 import { type FuseRequest, RequestBuffer } from './request.js';
 
@@ -33,6 +34,17 @@ export interface ReplyPolicy<T> {
 /** Answers a request (true), or arranges that it is answered later (false). If it throws, an error is answered. */
 export type OperationHandler = (session: FuseSession, request: FuseRequest, incoming: RequestBuffer) => boolean;
 
+/** A request that an operation of the file system serves, with what the protocol says of it alone. */
+export interface Message<Handler> {
+  readonly opcode: number;
+  /** Its own structs, by their names in the header without `fuse_`. */
+  readonly structs?: Readonly<Record<string, Layout<string>>>;
+  readonly handler: Handler;
+}
+
+/** Messages by their names in the header, without `FUSE_`. */
+export type Messages<Handler = OperationHandler> = Readonly<Record<string, Message<Handler>>>;
+
 /** One mounted connection: decodes requests, calls the file system, sends replies. */
 export class FuseSession {
   readonly reply = new ReplyBuffer(MAX_TRANSFER);
@@ -41,7 +53,7 @@ export class FuseSession {
   /** Resolves when FUSE_INIT has been answered; rejects if the kernel's protocol is too old. */
   readonly ready: Promise<InitResult>;
   /** The operations that change something, if this mount has them. */
-  readonly writable: WritableFileSystem | undefined;
+  readonly writable: WritingOperations | undefined;
   backing: BackingFiles;
   #incoming = new RequestBuffer(BUFFER_SIZE);
   readonly #spare: RequestBuffer[] = [];
@@ -109,11 +121,26 @@ export class FuseSession {
     work.then(back, back);
   }
 
+  /** Answers now (true), or when the result settles (false). */
+  deliver<T>(
+    request: FuseRequest,
+    result: Awaitable<T>,
+    answer: (value: T) => void,
+    policy: ReplyPolicy<T> = {},
+  ): boolean {
+    if (result instanceof Promise) {
+      this.#later(request, result, answer, policy);
+      return false;
+    }
+    answer(result);
+    return true;
+  }
+
   /**
    * Answers when `result` settles. An interrupt answers EINTR at once, unless the operation is `patient`; a result that
    * comes afterwards goes to `discard`, which releases what the caller never got.
    */
-  later<T>(request: FuseRequest, result: Promise<T>, answer: (value: T) => void, options: ReplyPolicy<T>): void {
+  #later<T>(request: FuseRequest, result: Promise<T>, answer: (value: T) => void, options: ReplyPolicy<T>): void {
     this.#pending.set(request.unique, request);
     request.patient = options.patient === true;
     this.#pin(request, 1);

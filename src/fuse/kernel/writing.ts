@@ -2,24 +2,25 @@ import { constants } from 'node:os';
 import { systemClock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
 import { asNodeId } from '../../base/ids.js';
-import type { AttributeChanges, CreatedFile, Entry, ForbiddenItem, WritableFileSystem } from '../filesystem.js';
-import { deliver, handleOf, isWritable, openReply, releaseOpened, table } from './operations.js';
-import { FSYNC_FDATASYNC, renameFlag, SETXATTR_IN, setattrFlag, structs, xattrFlag } from './protocol.js';
+import type { AttributeChanges, CreatedFile, Entry, ForbiddenItem } from '../filesystem.js';
+import type { WritingOperations } from '../operations.js';
+import { handleOf, isWritable, openReply, releaseOpened } from './opened.js';
+import { struct } from './protocol.js';
 import type { FuseRequest, RequestBuffer } from './request.js';
-import type { FuseSession, OperationHandler } from './session.js';
+import type { FuseSession, Message } from './session.js';
 
 const { EINVAL, ENODATA, EPERM } = constants.errno;
 
 /** Handler of an operation that changes something. */
-type WritingHandler = (
+export type WritingHandler = (
   session: FuseSession,
   request: FuseRequest,
   incoming: RequestBuffer,
-  writable: WritableFileSystem,
+  writable: WritingOperations,
 ) => boolean;
 
 const done = (session: FuseSession, request: FuseRequest, result: void | Promise<void>): boolean =>
-  deliver(session, request, result, () => session.sendStatus(request, 0), { patient: true });
+  session.deliver(request, result, () => session.sendStatus(request, 0), { patient: true });
 
 /** The name of an item to create. EINVAL if it is not UTF-8, as such a name cannot be stored. */
 function newName(incoming: RequestBuffer, offset: number): string {
@@ -35,8 +36,40 @@ function oldName(incoming: RequestBuffer, offset: number): string {
   return name;
 }
 
+const setattrIn = struct({
+  valid: 'u32',
+  padding: 'u32',
+  fh: 'u64',
+  size: 'u64',
+  lock_owner: 'u64',
+  atime: 'u64',
+  mtime: 'u64',
+  ctime: 'u64',
+  atimensec: 'u32',
+  mtimensec: 'u32',
+  ctimensec: 'u32',
+  mode: 'u32',
+  unused4: 'u32',
+  uid: 'u32',
+  gid: 'u32',
+  unused5: 'u32',
+});
+
+/** `valid` of setattr. */
+export const setattrFlag = {
+  MODE: 2 ** 0,
+  UID: 2 ** 1,
+  GID: 2 ** 2,
+  SIZE: 2 ** 3,
+  ATIME: 2 ** 4,
+  MTIME: 2 ** 5,
+  FH: 2 ** 6,
+  ATIME_NOW: 2 ** 7,
+  MTIME_NOW: 2 ** 8,
+} as const;
+
 const setattr: WritingHandler = (session, request, incoming, writable) => {
-  const at = structs.setattr_in.at;
+  const { at } = setattrIn;
   const valid = incoming.u32(at.valid);
   const now = systemClock.now() / 1000;
   const time = (flag: number, nowFlag: number, seconds: number, nanoseconds: number): number | undefined => {
@@ -56,11 +89,13 @@ const setattr: WritingHandler = (session, request, incoming, writable) => {
   const handle = valid & setattrFlag.FH ? handleOf(incoming.u64(at.fh)) : undefined;
   const result = writable.setattr(request.node, changes, handle, request);
   const answer = (entry: Entry): unknown => session.send(request, session.reply.attributes(entry));
-  return deliver(session, request, result, answer, { patient: true });
+  return session.deliver(request, result, answer, { patient: true });
 };
 
+const createIn = struct({ flags: 'u32', mode: 'u32', umask: 'u32', open_flags: 'u32' });
+
 const create: WritingHandler = (session, request, incoming, writable) => {
-  const { at, size } = structs.create_in;
+  const { at, size } = createIn;
   const flags = incoming.u32(at.flags);
   const name = newName(incoming, size);
   const result = writable.create(request.node, name, incoming.u32(at.mode) & 0o7777, flags, request);
@@ -69,42 +104,63 @@ const create: WritingHandler = (session, request, incoming, writable) => {
     if (session.send(request, session.reply.created(entry, opened.fh, opened.flags, opened.backingId))) return;
     releaseOpened(session, entry.node, opened.fh);
   };
-  return deliver(session, request, result, answer, { patient: true });
+  return session.deliver(request, result, answer, { patient: true });
 };
 
+const writeIn = struct({
+  fh: 'u64',
+  offset: 'u64',
+  size: 'u32',
+  write_flags: 'u32',
+  lock_owner: 'u64',
+  flags: 'u32',
+  padding: 'u32',
+});
+/** Also the answer of COPY_FILE_RANGE. */
+const writeOut = struct({ size: 'u32', padding: 'u32' });
+
+const sendCount = (session: FuseSession, request: FuseRequest, count: number): boolean =>
+  session.send(request, session.reply.struct(writeOut, { size: count }));
+
 const write: WritingHandler = (session, request, incoming, writable) => {
-  const { at, size } = structs.write_in;
+  const { at, size } = writeIn;
   const data = incoming.data(size, incoming.u32(at.size));
   const handle = handleOf(incoming.u64(at.fh));
   const result = writable.write(request.node, handle, incoming.u64(at.offset), data, request);
   // `data` points into the buffer of the request: the buffer must not be reused until the file system is done.
   if (result instanceof Promise) session.lend(result);
-  return deliver(session, request, result, (count) => session.send(request, session.reply.written(count)), {
-    patient: true,
-  });
+  return session.deliver(request, result, (count) => sendCount(session, request, count), { patient: true });
 };
 
+const flushIn = struct({ fh: 'u64', unused: 'u32', padding: 'u32', lock_owner: 'u64' });
+
 const flush: WritingHandler = (session, request, incoming, writable) => {
-  const fh = incoming.u64(structs.flush_in.at.fh);
+  const fh = incoming.u64(flushIn.at.fh);
   return done(session, request, isWritable(fh) ? writable.flush(request.node, handleOf(fh), request) : undefined);
 };
 
+const fsyncIn = struct({ fh: 'u64', fsync_flags: 'u32', padding: 'u32' });
+/** `fsync_flags`: data only. */
+export const FSYNC_FDATASYNC = 1;
+
 const fsync: WritingHandler = (session, request, incoming, writable) => {
-  const at = structs.fsync_in.at;
+  const { at } = fsyncIn;
   const dataOnly = (incoming.u32(at.fsync_flags) & FSYNC_FDATASYNC) !== 0;
   return done(session, request, writable.fsync(request.node, handleOf(incoming.u64(at.fh)), dataOnly, request));
 };
 
 const fsyncdir: WritingHandler = (session, request, incoming, writable) => {
-  const dataOnly = (incoming.u32(structs.fsync_in.at.fsync_flags) & FSYNC_FDATASYNC) !== 0;
+  const dataOnly = (incoming.u32(fsyncIn.at.fsync_flags) & FSYNC_FDATASYNC) !== 0;
   return done(session, request, writable.fsyncdir(request.node, dataOnly, request));
 };
 
+const mkdirIn = struct({ mode: 'u32', umask: 'u32' });
+
 const mkdir: WritingHandler = (session, request, incoming, writable) => {
-  const { at, size } = structs.mkdir_in;
+  const { at, size } = mkdirIn;
   const result = writable.mkdir(request.node, newName(incoming, size), incoming.u32(at.mode) & 0o7777, request);
   const answer = (entry: Entry): unknown => session.send(request, session.reply.entry(entry));
-  return deliver(session, request, result, answer, { patient: true });
+  return session.deliver(request, result, answer, { patient: true });
 };
 
 const unlink: WritingHandler = (session, request, incoming, writable) =>
@@ -113,9 +169,14 @@ const unlink: WritingHandler = (session, request, incoming, writable) =>
 const rmdir: WritingHandler = (session, request, incoming, writable) =>
   done(session, request, writable.rmdir(request.node, oldName(incoming, 0), request));
 
+const renameIn = struct({ newdir: 'u64' });
+const rename2In = struct({ newdir: 'u64', flags: 'u32', padding: 'u32' });
+/** From `linux/fs.h`. */
+export const renameFlag = { NOREPLACE: 1 } as const;
+
 function rename(size: number, withFlags: boolean): WritingHandler {
   return (session, request, incoming, writable) => {
-    const { at } = structs.rename2_in;
+    const { at } = rename2In;
     const flags = withFlags ? incoming.u32(at.flags) : 0;
     // RENAME_EXCHANGE and RENAME_WHITEOUT are not supported.
     if (flags & ~renameFlag.NOREPLACE) {
@@ -131,8 +192,10 @@ function rename(size: number, withFlags: boolean): WritingHandler {
   };
 }
 
+const fallocateIn = struct({ fh: 'u64', offset: 'u64', length: 'u64', mode: 'u32', padding: 'u32' });
+
 const fallocate: WritingHandler = (session, request, incoming, writable) => {
-  const at = structs.fallocate_in.at;
+  const { at } = fallocateIn;
   const [handle, offset, length] = [handleOf(incoming.u64(at.fh)), incoming.u64(at.offset), incoming.u64(at.length)];
   return done(
     session,
@@ -141,8 +204,18 @@ const fallocate: WritingHandler = (session, request, incoming, writable) => {
   );
 };
 
+const copyFileRangeIn = struct({
+  fh_in: 'u64',
+  off_in: 'u64',
+  nodeid_out: 'u64',
+  fh_out: 'u64',
+  off_out: 'u64',
+  len: 'u64',
+  flags: 'u64',
+});
+
 const copyFileRange: WritingHandler = (session, request, incoming, writable) => {
-  const at = structs.copy_file_range_in.at;
+  const { at } = copyFileRangeIn;
   const to = asNodeId(incoming.u64(at.nodeid_out));
   request.other = to;
   const result = writable.copyFileRange(
@@ -152,10 +225,13 @@ const copyFileRange: WritingHandler = (session, request, incoming, writable) => 
     Math.min(incoming.u64(at.len), 2 ** 30),
     request,
   );
-  return deliver(session, request, result, (count) => session.send(request, session.reply.written(count)), {
-    patient: true,
-  });
+  return session.deliver(request, result, (count) => sendCount(session, request, count), { patient: true });
 };
+
+/** The kernel sends only the first 8 bytes of the struct, as FUSE_SETXATTR_EXT is not negotiated. */
+export const SETXATTR_IN = struct({ size: 'u32', flags: 'u32' });
+/** From `linux/xattr.h`. */
+export const xattrFlag = { CREATE: 1, REPLACE: 2 } as const;
 
 const setxattr: WritingHandler = (session, request, incoming, writable) => {
   const { at, size } = SETXATTR_IN;
@@ -182,29 +258,38 @@ function forbid(what: ForbiddenItem): WritingHandler {
   };
 }
 
-const handlers = table<WritingHandler>({
-  SETATTR: setattr,
-  CREATE: create,
-  WRITE: write,
-  FLUSH: flush,
-  FSYNC: fsync,
-  FSYNCDIR: fsyncdir,
-  MKDIR: mkdir,
-  UNLINK: unlink,
-  RMDIR: rmdir,
-  RENAME: rename(structs.rename_in.size, false),
-  RENAME2: rename(structs.rename2_in.size, true),
-  FALLOCATE: fallocate,
-  COPY_FILE_RANGE: copyFileRange,
-  SETXATTR: setxattr,
-  REMOVEXATTR: removexattr,
-  SYMLINK: forbid('symbolic link'),
-  LINK: forbid('hard link'),
-  MKNOD: forbid('device or socket'),
-});
+/** A message that changes something or makes changes durable, and the operation that serves it. */
+export interface WritingMessage extends Message<WritingHandler> {
+  readonly operation: keyof WritingOperations;
+}
 
-/** The additional operations of a writable mount. */
-export const writingOperations: readonly (OperationHandler | undefined)[] = handlers.map(
-  (handler): OperationHandler | undefined =>
-    handler && ((session, request, incoming) => handler(session, request, incoming, session.writable!)),
-);
+export const writing = {
+  SETATTR: { opcode: 4, operation: 'setattr', structs: { setattr_in: setattrIn }, handler: setattr },
+  SYMLINK: { opcode: 6, operation: 'forbidden', handler: forbid('symbolic link') },
+  MKNOD: { opcode: 8, operation: 'forbidden', handler: forbid('device or socket') },
+  MKDIR: { opcode: 9, operation: 'mkdir', structs: { mkdir_in: mkdirIn }, handler: mkdir },
+  UNLINK: { opcode: 10, operation: 'unlink', handler: unlink },
+  RMDIR: { opcode: 11, operation: 'rmdir', handler: rmdir },
+  RENAME: { opcode: 12, operation: 'rename', structs: { rename_in: renameIn }, handler: rename(renameIn.size, false) },
+  LINK: { opcode: 13, operation: 'forbidden', handler: forbid('hard link') },
+  WRITE: { opcode: 16, operation: 'write', structs: { write_in: writeIn, write_out: writeOut }, handler: write },
+  FSYNC: { opcode: 20, operation: 'fsync', structs: { fsync_in: fsyncIn }, handler: fsync },
+  SETXATTR: { opcode: 21, operation: 'setxattr', handler: setxattr },
+  REMOVEXATTR: { opcode: 24, operation: 'removexattr', handler: removexattr },
+  FLUSH: { opcode: 25, operation: 'flush', structs: { flush_in: flushIn }, handler: flush },
+  FSYNCDIR: { opcode: 30, operation: 'fsyncdir', handler: fsyncdir },
+  CREATE: { opcode: 35, operation: 'create', structs: { create_in: createIn }, handler: create },
+  FALLOCATE: { opcode: 43, operation: 'fallocate', structs: { fallocate_in: fallocateIn }, handler: fallocate },
+  RENAME2: {
+    opcode: 45,
+    operation: 'rename',
+    structs: { rename2_in: rename2In },
+    handler: rename(rename2In.size, true),
+  },
+  COPY_FILE_RANGE: {
+    opcode: 47,
+    operation: 'copyFileRange',
+    structs: { copy_file_range_in: copyFileRangeIn },
+    handler: copyFileRange,
+  },
+} satisfies Readonly<Record<string, WritingMessage>>;

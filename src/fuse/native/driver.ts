@@ -1,7 +1,9 @@
 import { Failure } from '../../base/errors.js';
-import type { Driver, FileSystem, KernelCache, Mounted, MountOptions } from '../filesystem.js';
+import type { Driver, Mounted, MountOptions } from '../driver.js';
+import type { KernelCache } from '../filesystem.js';
 import { MountWatch } from '../mount-watch.js';
 import { mountedAt, SUBTYPE, unmount } from '../mountpoint.js';
+import type { FileSystem } from '../operations.js';
 import { type FuseInstance, loadFuseNative } from './binding.js';
 import { NativeSession, readOperations, replaceInternals } from './operations.js';
 import { repairTimes, writeOperations } from './writing.js';

@@ -2,7 +2,8 @@ import { constants } from 'node:os';
 import { Failure, isFailure } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
-import type { Context, DirectoryEntry, Entry, FileSystem, Handle } from '../filesystem.js';
+import type { Context, DirectoryEntry, Entry, Handle } from '../filesystem.js';
+import type { FileSystem } from '../operations.js';
 import type { Callback, FuseInstance, NativeOperations } from './binding.js';
 import { NativePaths } from './paths.js';
 
@@ -93,7 +94,7 @@ export function readOperations(session: NativeSession): NativeOperations {
     readdir: (path: string, callback: Callback) =>
       session.answer(callback, async () => {
         const node = await paths.node(path, context);
-        const handle = await fileSystem.opendir(node, context);
+        const { handle } = await fileSystem.opendir(node, context);
         const names: string[] = [];
         try {
           for (let cookie = 0; ; ) {
@@ -119,8 +120,9 @@ export function readOperations(session: NativeSession): NativeOperations {
     read: (_path: string, fd: number, target: Buffer, size: number, offset: number, callback: Callback) =>
       session.answer(callback, async () => {
         const { node, handle } = descriptors.get(fd);
-        const bytes = await fileSystem.read(node, handle, offset, size, context);
+        const { bytes, release } = await fileSystem.read(node, handle, offset, size, context);
         target.set(bytes.length > size ? bytes.subarray(0, size) : bytes);
+        release?.(bytes);
         return [Math.min(bytes.length, size)];
       }),
 

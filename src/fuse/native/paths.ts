@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { Failure } from '../../base/errors.js';
 import { type NodeId, ROOT_NODE } from '../../base/ids.js';
-import type { Context, Entry, FileSystem } from '../filesystem.js';
+import type { Context, Entry } from '../filesystem.js';
+import type { FileSystem } from '../operations.js';
 
 /** The most folders whose node is cached, and for how long: this driver is not notified when a folder is moved. */
 const MOST_FOLDERS = 4096;

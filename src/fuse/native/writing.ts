@@ -2,7 +2,8 @@ import { constants } from 'node:fs';
 import { constants as os } from 'node:os';
 import { Failure } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
-import type { AttributeChanges, ForbiddenItem, WritableFileSystem } from '../filesystem.js';
+import type { AttributeChanges, ForbiddenItem } from '../filesystem.js';
+import type { WritingOperations } from '../operations.js';
 import type { Callback, FuseInstance, NativeOperations } from './binding.js';
 import type { NativeSession } from './operations.js';
 import type { PathNode } from './paths.js';
@@ -18,7 +19,7 @@ const NATIVE_ATIME = 104;
 const NATIVE_MTIME = 112;
 
 /** The additional operations of a writable mount. */
-export function writeOperations(session: NativeSession, writable: WritableFileSystem): NativeOperations {
+export function writeOperations(session: NativeSession, writable: WritingOperations): NativeOperations {
   const { paths, descriptors, context } = session;
   const setattr = (node: NodeId, changes: AttributeChanges, handle?: number): Promise<unknown> =>
     Promise.resolve(writable.setattr(node, changes, handle, context));

@@ -20,7 +20,7 @@ export async function cachedContent(cache: ContentCache, version: ContentVersion
       at += bytes.length;
       // The cache reuses its buffers.
       const copy = Buffer.from(bytes);
-      cache.sent(bytes);
+      blob.release(bytes);
       yield copy;
     }
   };

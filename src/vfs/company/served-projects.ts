@@ -4,7 +4,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import type { ProjectId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import { OncePer } from '../../base/once-per.js';
-import type { Attributes, Awaitable, FileSystem, KernelCache } from '../../fuse/filesystem.js';
+import type { Attributes, Awaitable, Context, KernelCache } from '../../fuse/filesystem.js';
 import type { CompanyProjects } from '../../mirror/company/company-projects.js';
 import type { CompanyProject, FolderLook } from '../../mirror/company/store.js';
 import { countHandles } from '../file-handles.js';
@@ -13,7 +13,7 @@ import type { ProjectFileSystem } from '../project-filesystem.js';
 
 /** An open project, as one mount shows it. */
 export interface OpenedProject {
-  readonly fileSystem: ProjectFileSystem & FileSystem;
+  readonly fileSystem: ProjectFileSystem;
   /** Called when this mount no longer uses the project. */
   release(): void;
 }
@@ -91,12 +91,12 @@ export class ServedProjects {
   /** Runs an operation in a project. Opens the project if needed, and keeps it open until the operation is done. */
   use<T>(
     project: CompanyProject,
-    signal: () => AbortSignal,
+    context: Pick<Context, 'signal'>,
     work: (fileSystem: OpenedProject['fileSystem']) => Awaitable<T>,
   ): Awaitable<T> {
     const served = this.#served.get(project.id);
     if (served) return this.#during(served, work);
-    return this.#open(project, signal()).then((opened) => this.#during(opened, work));
+    return this.#open(project, context.signal).then((opened) => this.#during(opened, work));
   }
 
   /** Counts a file or folder as open: the project stays open … */

@@ -1,48 +1,30 @@
 import { constants } from 'node:fs';
 import { Failure } from '../../base/errors.js';
 import { type Inode, type NodeId, ROOT_INODE } from '../../base/ids.js';
-import type { Log } from '../../base/log.js';
 import { OncePer } from '../../base/once-per.js';
-import type { FileVersions } from '../../cache/file-versions.js';
-import type { OpenBlob } from '../../cache/open-blob.js';
 import { contentVersion } from '../../cache/project-source.js';
 import type { ContentVersion } from '../../cache/source.js';
-import type { Context, DirectoryPage, Entry, Handle, NoEntry, OpenFile } from '../../fuse/filesystem.js';
+import type {
+  Awaitable,
+  Context,
+  DirectoryPage,
+  Entry,
+  Handle,
+  NoEntry,
+  OpenedFolder,
+  OpenFile,
+  ReadBytes,
+} from '../../fuse/filesystem.js';
 import type { Item } from '../../mirror/database/view.js';
 import type { Mirror } from '../../mirror/mirror.js';
-import type { Outbox } from '../../outbox/outbox.js';
 import type { LocalItem } from '../../outbox/tree/tree.js';
-import type { Ownership } from '../attributes.js';
-import type { Nodes } from '../nodes.js';
-import { openedBlob } from '../opened-blob.js';
-import { isConcealed } from '../privacy.js';
-import type { Readers } from '../readers.js';
-import type { WebUrl } from '../xattrs.js';
+import { OpenedVersion } from '../opened-version.js';
+import type { ShownProject } from '../shown-project.js';
 import { Entries } from './entries.js';
 import { type OlderVersion, OlderVersions } from './older-versions.js';
 import { type HiddenPlace, HiddenPlaces, type PlaceOf } from './places.js';
 import { RecycleTree } from './recycle-tree.js';
 import { recycledXattrs, versionXattrs } from './xattrs.js';
-
-export interface HiddenFolderOptions {
-  readonly mirror: Mirror;
-  readonly outbox: Outbox;
-  readonly versions: FileVersions;
-  readonly nodes: Nodes;
-  readonly owner: Ownership;
-  readonly readers: Readers;
-  readonly webUrl: WebUrl;
-  readonly newHandle: () => Handle;
-  /** Lists a folder at the server if the crawl has not reached it yet (one call per folder); undefined if it has. */
-  readonly listed: (folder: LocalItem, context: Context) => Promise<void> | undefined;
-  readonly log: Log;
-}
-
-interface OpenHidden {
-  readonly blob: OpenBlob;
-  readonly size: number;
-  readonly pid: number;
-}
 
 export const VERSIONS_FOLDER = 'versions';
 export const BIN_FOLDER = 'recycle';
@@ -55,22 +37,25 @@ const MOST_AT_ONCE = 32;
  * read-only, and its content is fetched from the server only when it is opened or looked up.
  */
 export class HiddenFolder {
-  readonly #options: HiddenFolderOptions;
+  readonly #shown: ShownProject;
+  readonly #mirror: Mirror;
   readonly #places: HiddenPlaces;
   readonly #entries: Entries;
   readonly #older: OlderVersions;
   readonly #bin: RecycleTree;
-  readonly #open = new Map<Handle, OpenHidden>();
+  readonly #open = new Map<Handle, OpenedVersion>();
   readonly #refusals: OncePer;
 
-  constructor(options: HiddenFolderOptions) {
-    this.#options = options;
-    const { clock } = options.outbox;
+  constructor(shown: ShownProject) {
+    const { mirror, versions, outbox } = shown.project;
+    const { clock } = outbox;
+    this.#shown = shown;
+    this.#mirror = mirror;
+    this.#places = new HiddenPlaces(shown.nodes);
+    this.#entries = new Entries(this.#places, shown.owner, Math.floor(clock.now() / 1000));
     this.#refusals = new OncePer(clock);
-    this.#places = new HiddenPlaces(options.nodes);
-    this.#entries = new Entries(this.#places, options.owner, Math.floor(clock.now() / 1000));
-    this.#older = new OlderVersions(options.mirror.view, options.versions);
-    this.#bin = new RecycleTree(options.mirror);
+    this.#older = new OlderVersions(mirror.view, versions);
+    this.#bin = new RecycleTree(mirror);
   }
 
   /** The folder itself. */
@@ -98,16 +83,17 @@ export class HiddenFolder {
   }
 
   /** Fetches what listing the folder needs, so that a failure is reported by opendir(3). */
-  async opendir(node: NodeId, context: Context): Promise<Handle> {
+  async opendir(node: NodeId, context: Context): Promise<OpenedFolder> {
     const place = this.#places.place(node);
     if (place.kind === 'versions') {
       const item = this.#item(place.inode);
       if (item.isFile) await this.#older.of(item, context.signal);
-      else await this.#options.listed(item, context);
-    } else if (place.kind === 'bin') await this.#options.mirror.bin.look('interactive', context.signal);
+      else await this.#shown.listed(item, context);
+    } else if (place.kind === 'bin') await this.#mirror.bin.look('interactive', context.signal);
     else if (place.kind !== 'top' && (place.kind === 'version' || this.#recycled(place).isFile))
       throw new Failure('not-a-folder', { path: 'this' });
-    return this.#options.newHandle();
+    // The kernel is not notified of changes in here.
+    return { handle: this.#shown.handles.newHandle(), keepCache: false };
   }
 
   async readdir(node: NodeId, cookie: number, limit: number, context: Context): Promise<DirectoryPage> {
@@ -120,33 +106,30 @@ export class HiddenFolder {
   async open(node: NodeId, flags: number, context: Context): Promise<OpenFile> {
     if ((flags & O_ACCMODE) !== O_RDONLY) throw this.refusal(context);
     const version = await this.#content(this.#places.place(node), context);
-    const { outbox, readers, newHandle, log } = this.#options;
-    const blob = outbox.blob(version, readers.reading(context.pid));
-    const handle = newHandle();
-    this.#open.set(handle, { blob, size: version.size, pid: context.pid });
+    const { project, handles, log } = this.#shown;
+    const opened = new OpenedVersion(project, version, context.pid);
+    const handle = handles.newHandle();
+    this.#open.set(handle, opened);
     // The node identifies a place, not content: another document with the same version numbers may be there now.
-    return { ...(await openedBlob(handle, blob, version.size, log)), keepCache: false };
+    return { ...(await opened.file(handle, log)), keepCache: false };
   }
 
-  read(handle: Handle, offset: number, size: number, context: Context): Promise<Uint8Array> | Uint8Array {
+  read(handle: Handle, offset: number, size: number, context: Context): Awaitable<ReadBytes> {
     const open = this.#open.get(handle);
-    if (!open) throw new Failure('internal', { why: `read from handle ${handle}, which is not open` });
-    const length = Math.min(size, open.size - offset);
-    return length <= 0 ? new Uint8Array(0) : open.blob.read(offset, length, context.signal);
+    if (!open) throw new Failure('internal', { why: `handle ${handle} is not open` });
+    return open.read(offset, size, context.signal);
   }
 
   release(handle: Handle): void {
     const open = this.#open.get(handle);
-    if (!open) return;
     this.#open.delete(handle);
-    this.#options.readers.closed(open.pid, open.blob.position, open.size);
-    open.blob.close();
+    open?.finish();
   }
 
   async getxattr(node: NodeId, name: string, context: Context): Promise<Uint8Array | undefined> {
     const place = this.#places.place(node);
     let value: string | undefined;
-    if (place.kind === 'recycled') value = recycledXattrs.get(name)?.(this.#recycled(place), this.#options);
+    if (place.kind === 'recycled') value = recycledXattrs.get(name)?.(this.#recycled(place), this.#shown.project);
     else if (place.kind === 'version' && versionXattrs.has(name))
       value = versionXattrs.get(name)!(this.#item(place.inode), await this.#version(place, context));
     return value === undefined ? undefined : Buffer.from(value);
@@ -155,7 +138,7 @@ export class HiddenFolder {
   /** The failure for an attempt to change something in here; logged once in a while. */
   refusal(context: Context): Failure {
     const failure = new Failure('hidden-read-only');
-    this.#refusals.run('change', () => this.#options.log.info({ uid: context.uid }, failure.line));
+    this.#refusals.run('change', () => this.#shown.log.info({ uid: context.uid }, failure.line));
     return failure;
   }
 
@@ -167,7 +150,7 @@ export class HiddenFolder {
     switch (place.kind) {
       case 'top':
         if (name === BIN_FOLDER) return this.#entries.fixed({ kind: 'bin' });
-        return name === VERSIONS_FOLDER ? this.#entries.versionsOf(this.#item(this.#options.nodes.root)) : undefined;
+        return name === VERSIONS_FOLDER ? this.#entries.versionsOf(this.#item(this.#shown.nodes.root)) : undefined;
       case 'versions': {
         const item = this.#item(place.inode);
         if (item.isFile) {
@@ -175,18 +158,18 @@ export class HiddenFolder {
           const found = older.find((one) => one.name === name);
           return found && this.#entries.version(item, found);
         }
-        const { tree } = this.#options.outbox;
-        if (!tree.child(item, name)) await this.#options.listed(item, context);
+        const { tree } = this.#shown;
+        if (!tree.child(item, name)) await this.#shown.listed(item, context);
         const child = tree.child(item, name);
-        return child && !this.#isConcealed(child) ? this.#entries.versionsOf(child) : undefined;
+        return child && !this.#shown.isConcealed(child) ? this.#entries.versionsOf(child) : undefined;
       }
       case 'bin': {
         const known = this.#bin.find(undefined, name);
-        if (!known) await this.#options.mirror.bin.look('interactive', context.signal);
-        return this.#shown(known ?? this.#bin.find(undefined, name));
+        if (!known) await this.#mirror.bin.look('interactive', context.signal);
+        return this.#recycledEntry(known ?? this.#bin.find(undefined, name));
       }
       case 'recycled':
-        return this.#shown(this.#bin.find(this.#recycled(place), name));
+        return this.#recycledEntry(this.#bin.find(this.#recycled(place), name));
       case 'version':
         throw new Failure('not-a-folder', { path: 'this' });
     }
@@ -223,8 +206,8 @@ export class HiddenFolder {
         return { entries, end: rest.length <= limit };
       }
       for (let at = after; ; ) {
-        const children = this.#options.outbox.tree.children(item, at, limit);
-        const shown = children.filter((child) => !this.#isConcealed(child));
+        const children = this.#shown.tree.children(item, at, limit);
+        const shown = children.filter((child) => !this.#shown.isConcealed(child));
         const end = children.length < limit;
         at = children.at(-1)?.inode ?? at;
         // An empty page would mean the end.
@@ -235,7 +218,7 @@ export class HiddenFolder {
     const folder = place.kind === 'recycled' ? this.#recycled(place) : undefined;
     for (let at = after; ; ) {
       const page = await this.#bin.entries(folder, at, limit);
-      const shown = page.entries.filter(({ item }) => !this.#isConcealed(item));
+      const shown = page.entries.filter(({ item }) => !this.#shown.isConcealed(item));
       at = page.entries.at(-1)?.item.inode ?? at;
       if (shown.length === 0 && !page.end) continue;
       const entries = shown.map(({ name, item }) =>
@@ -245,12 +228,8 @@ export class HiddenFolder {
     }
   }
 
-  #shown(item: Item | undefined): Entry | undefined {
-    return item && !this.#isConcealed(item) ? this.#entries.recycled(item) : undefined;
-  }
-
-  #isConcealed(item: Pick<Item, 'flags'>): boolean {
-    return isConcealed(item.flags, this.#options.owner.privacy ?? 'owner');
+  #recycledEntry(item: Item | undefined): Entry | undefined {
+    return item && !this.#shown.isConcealed(item) ? this.#entries.recycled(item) : undefined;
   }
 
   async #content(place: HiddenPlace, context: Context): Promise<ContentVersion> {
@@ -275,16 +254,17 @@ export class HiddenFolder {
 
   /** @throws Failure `version-gone` (ESTALE, on which the kernel looks the path up again) */
   #item(inode: Inode): LocalItem {
-    const item = this.#options.outbox.tree.item(inode);
-    const isRoot = inode === this.#options.nodes.root;
-    if (!item || (!isRoot && this.#isConcealed(item))) throw new Failure('version-gone', { path: `inode ${inode}` });
+    const item = this.#shown.tree.item(inode);
+    const isRoot = inode === this.#shown.nodes.root;
+    if (!item || (!isRoot && this.#shown.isConcealed(item)))
+      throw new Failure('version-gone', { path: `inode ${inode}` });
     return item;
   }
 
   #recycled(place: PlaceOf<'recycled'>): Item {
-    const item = this.#options.mirror.view.item(place.inode);
+    const item = this.#mirror.view.item(place.inode);
     const isSame = item !== undefined && this.#places.isContent(place, item);
-    if (!isSame || this.#isConcealed(item) || !this.#bin.holds(item))
+    if (!isSame || this.#shown.isConcealed(item) || !this.#bin.holds(item))
       throw new Failure('version-gone', { path: item?.name ?? `inode ${place.inode}` });
     return item;
   }
@@ -296,7 +276,7 @@ export class HiddenFolder {
         return folder ? { kind: 'recycled', inode: folder.inode, sequence: folder.sequence } : { kind: 'bin' };
       }
       case 'versions': {
-        const isTop = place.inode === this.#options.nodes.root || place.inode === ROOT_INODE;
+        const isTop = place.inode === this.#shown.nodes.root || place.inode === ROOT_INODE;
         return isTop ? { kind: 'top' } : { kind: 'versions', inode: this.#item(place.inode).parent };
       }
       default:

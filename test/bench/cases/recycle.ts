@@ -34,7 +34,7 @@ export const recycle: Case = {
     };
     const bin = await node(await node(ROOT_NODE, '.procore'), 'recycle');
     await admin.reset();
-    const handle = await fileSystem.opendir(bin, context);
+    const { handle } = await fileSystem.opendir(bin, context);
     const pages: number[] = [];
     const began = performance.now();
     let entries = 0;

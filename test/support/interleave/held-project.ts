@@ -7,8 +7,7 @@ import { Session } from '#src/procore/session.js';
 import { Project, type ProjectOptions } from '#src/project/project.js';
 import { projectSession, resolveSource } from '#src/project/session.js';
 import { StateFolder } from '#src/project/state-folder.js';
-import { WritableProjectFileSystem } from '#src/vfs/writable-filesystem.js';
-import { Files } from '../project.js';
+import { Files, fileSystemOf, type WritableProject } from '../project.js';
 import { PROJECT_OPTIONS } from '../project-options.js';
 import { addConnection } from '../simulated-connection.js';
 import { HeldServer } from './held-server.js';
@@ -24,27 +23,14 @@ const OPTIONS = { ...PROJECT_OPTIONS, settle: 2000, deleteDelay: 3000, pollInter
 /** A project in this process that lives in held time. */
 export class HeldProject {
   readonly project: Project;
-  readonly fileSystem: WritableProjectFileSystem;
+  readonly fileSystem: WritableProject;
   readonly files: Files;
   readonly #session: Session;
 
   private constructor(project: Project, session: Session, log: Log) {
     this.project = project;
     this.#session = session;
-    this.fileSystem = new WritableProjectFileSystem(
-      {
-        mirror: project.mirror,
-        outbox: project.outbox,
-        checkouts: project.checkouts,
-        pins: project.pins,
-        readers: project.readers,
-        versions: project.versions,
-        owner: { uid: 1000, gid: 1000, umask: 0o022 },
-        webUrl: () => '',
-        log,
-      },
-      { checkout: false, strictOwner: false, pinKeeper: project.pinKeeper },
-    );
+    this.fileSystem = fileSystemOf(project, false, log);
     this.fileSystem.mounted({
       canInvalidate: false,
       invalidateNode: () => Promise.resolve(true),
