@@ -1,0 +1,69 @@
+import type { Clock } from '../base/clock.js';
+import { isFailure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { type IndexForm, OTHER_FORM } from './index-query.js';
+import { ReplyError } from './reply-error.js';
+
+/** Statuses with which a server refuses an API that the app may not use, or that is no more. */
+const DENIALS = new Set([403, 404, 410]);
+/** Codes that are about the project or the app: the other index is refused, too. */
+const ABOUT_ACCESS: ReadonlySet<string> = new Set(['project-not-permitted', 'app-not-installed', 'company-needed']);
+/** After this long the v1.0 index is tried again: a page of it has 20 times the rows. Milliseconds. */
+const TRY_AGAIN_MS = 24 * 3_600_000;
+
+/**
+ * The flat index of an account, v1.0 or v2.0, whichever answers. An app that is registered today may be denied v1.0, and
+ * either may be taken away at any moment: then the call is made with the other one, and so are the calls after it.
+ */
+export class IndexCalls {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  #form: IndexForm | undefined;
+  #since = 0;
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /**
+   * Makes a call with the form that answers: 1 call, and 1 more when that changes.
+   * @param known the form that answered this project last
+   */
+  async make<T>(
+    known: IndexForm | undefined,
+    call: (form: IndexForm) => Promise<T>,
+  ): Promise<{ readonly form: IndexForm; readonly made: T }> {
+    if (this.#form === undefined && known !== undefined) this.#use(known);
+    const isTrial = this.#form === 2 && this.#clock.monotonic() - this.#since >= TRY_AGAIN_MS;
+    const first = isTrial ? 1 : (this.#form ?? 1);
+    try {
+      const made = await call(first);
+      if (first !== this.#form) this.#use(first);
+      return { form: first, made };
+    } catch (error) {
+      if (!isDenial(error)) throw error;
+      if (isTrial) this.#since = this.#clock.monotonic();
+      const form = OTHER_FORM[first];
+      const made = await call(form).catch((second: unknown) => {
+        throw isDenial(second) ? error : second;
+      });
+      if (form !== this.#form) {
+        this.#log.info({ why: isFailure(error) ? error.line : undefined, form }, 'the other index is used');
+        this.#use(form);
+      }
+      return { form, made };
+    }
+  }
+
+  #use(form: IndexForm): void {
+    this.#form = form;
+    this.#since = this.#clock.monotonic();
+  }
+}
+
+const isDenial = (error: unknown): boolean =>
+  isFailure(error) &&
+  !ABOUT_ACCESS.has(error.code) &&
+  error.cause instanceof ReplyError &&
+  DENIALS.has(error.cause.status);
