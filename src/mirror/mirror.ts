@@ -19,7 +19,7 @@ import { Subtree } from './sync/subtree.js';
 import { Sweep } from './sync/sweep.js';
 import { Upkeep } from './sync/upkeep.js';
 import { Urls } from './sync/urls.js';
-import { pageOf, walkOn } from './sync/walk.js';
+import { pageAt, walkOn } from './sync/walk.js';
 
 export interface MirrorOptions {
   /** Path of `mirror.db`. */
@@ -196,7 +196,7 @@ export class Mirror {
     const until = (this.view.number('poll.at') ?? this.#clock.now() / 1000) + FAR_S;
     for (let step: WalkStep | undefined = { from: filter.updatedFrom ?? 0, page: 1 }; step; ) {
       const range = { ...filter, updatedTo: Math.floor(until) };
-      const { reply, step: at } = await pageOf(this.store, this.#source, step, range, options);
+      const { reply, step: at } = await pageAt(this.store, this.#source, step, range, options);
       const read = await this.store.read(reply);
       found.push(...read.items);
       serverTime ||= reply.serverTime;

@@ -12,7 +12,12 @@ import { parcel, type TransferableBody, unpacked } from './transport/body.js';
 import { isDamaged } from './transport/compression.js';
 import { looksLikeJson } from './transport/retry.js';
 
-export type ProcoreClientOptions = ProcoreApiOptions;
+export interface ProcoreClientOptions extends ProcoreApiOptions {
+  /** The index that answered last; undefined: not known. */
+  readonly index?: IndexForm | undefined;
+  /** Is called when another index answers. */
+  readonly indexChanged?: (form: IndexForm) => void;
+}
 
 /** A page of the flat index as it arrived, to be parsed elsewhere by `parseIndexPage(unpacked(body))`. */
 export interface RawIndexPage {
@@ -45,9 +50,9 @@ export class ProcoreClient {
   readonly #index: IndexCalls;
   readonly #companyId: CompanyId | undefined;
 
-  constructor(options: ProcoreApiOptions) {
+  constructor(options: ProcoreClientOptions) {
     this.api = new ProcoreApi(options);
-    this.#index = new IndexCalls(options.log, this.api.clock);
+    this.#index = new IndexCalls(options.index ?? 1, options.indexChanged, options.log, this.api.clock);
     this.#companyId = options.companyId;
   }
 
@@ -123,17 +128,9 @@ export class ProcoreClient {
     return { ...head, ...parseIndexPage(unpacked(body)) };
   }
 
-  /**
-   * One page of the flat index, not yet parsed. 1 call, and 1 more when the index that answered last is denied.
-   * @param known the index that answered this project last
-   */
-  async indexRaw(
-    projectId: ProjectId,
-    query: IndexQuery,
-    options: CallOptions,
-    known?: IndexForm,
-  ): Promise<RawIndexPage> {
-    const { form, made } = await this.#index.make(known, (form) =>
+  /** One page of the flat index, not yet parsed. 1 call, and 1 more when the index that answered last is denied. */
+  async indexRaw(projectId: ProjectId, query: IndexQuery, options: CallOptions): Promise<RawIndexPage> {
+    const { form, made } = await this.#index.make((form) =>
       this.#get(indexPath(projectId, query, form, this.#companyId), { project: projectId }, options),
     );
     const { body, headers } = made.reply;

@@ -18,47 +18,44 @@ const TRY_AGAIN_MS = 24 * 3_600_000;
 export class IndexCalls {
   readonly #log: Log;
   readonly #clock: Clock;
-  #form: IndexForm | undefined;
-  #since = 0;
+  readonly #changed: ((form: IndexForm) => void) | undefined;
+  #form: IndexForm;
+  #since: number;
 
-  constructor(log: Log, clock: Clock) {
+  /** @param form the one that answered last */
+  constructor(form: IndexForm, changed: ((form: IndexForm) => void) | undefined, log: Log, clock: Clock) {
+    this.#form = form;
+    this.#changed = changed;
     this.#log = log;
     this.#clock = clock;
+    this.#since = clock.monotonic();
   }
 
-  /**
-   * Makes a call with the form that answers: 1 call, and 1 more when that changes.
-   * @param known the form that answered this project last
-   */
-  async make<T>(
-    known: IndexForm | undefined,
-    call: (form: IndexForm) => Promise<T>,
-  ): Promise<{ readonly form: IndexForm; readonly made: T }> {
-    if (this.#form === undefined && known !== undefined) this.#use(known);
+  /** Makes a call with the form that answers: 1 call, and 1 more when that changes. */
+  async make<T>(call: (form: IndexForm) => Promise<T>): Promise<{ readonly form: IndexForm; readonly made: T }> {
     const isTrial = this.#form === 2 && this.#clock.monotonic() - this.#since >= TRY_AGAIN_MS;
-    const first = isTrial ? 1 : (this.#form ?? 1);
+    const first = isTrial ? 1 : this.#form;
     try {
       const made = await call(first);
-      if (first !== this.#form) this.#use(first);
+      if (isTrial) this.#use(first);
       return { form: first, made };
     } catch (error) {
       if (!isDenial(error)) throw error;
-      if (isTrial) this.#since = this.#clock.monotonic();
       const form = OTHER_FORM[first];
       const made = await call(form).catch((second: unknown) => {
         throw isDenial(second) ? error : second;
       });
-      if (form !== this.#form) {
-        this.#log.info({ why: isFailure(error) ? error.line : undefined, form }, 'the other index is used');
-        this.#use(form);
-      }
+      this.#use(form);
       return { form, made };
     }
   }
 
   #use(form: IndexForm): void {
-    this.#form = form;
     this.#since = this.#clock.monotonic();
+    if (form === this.#form) return;
+    this.#form = form;
+    this.#log.info({ version: `v${form}.0` }, 'another version of the index answers');
+    this.#changed?.(form);
   }
 }
 

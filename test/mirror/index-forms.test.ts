@@ -5,6 +5,8 @@ import type { Item } from '#src/mirror/database/view.js';
 import type { Mirror } from '#src/mirror/mirror.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
 import type { IndexSource, PageQuery } from '#src/mirror/sync/index-source.js';
+import { ClientFacts } from '#src/procore/probe/client-facts.js';
+import { Session } from '#src/procore/session.js';
 import { type MirrorBench, mirrorBench, mirrorLines, serverLines } from '../support/mirror.js';
 
 const never = new AbortController().signal;
@@ -123,4 +125,26 @@ t.test('URLs of a folder are renewed by a listing where a page of the index has 
     }
   });
   t.ok(calls <= folders + 10, `${calls} calls for ${files.length} files in ${folders} folders`);
+});
+
+t.test('what was found of the indexes decides the first call of the next session', async (t) => {
+  const bench = await mirrorBench(t, { items: 300, seed: 'facts', switch: DENIED });
+  const { session, folder } = bench;
+  await crawled(bench);
+  const facts = new ClientFacts(folder, session.connection);
+  t.equal(facts.get('index-v1'), 'denied', 'a session keeps what it found');
+  for (const [answer, route] of [
+    ['denied', 'GET /rest/v2.0/companies/:id/projects/:id/documents'],
+    ['allowed', 'GET /rest/v1.0/projects/:id/documents'],
+  ] as const) {
+    facts.keep({ 'index-v1': answer });
+    const next = new Session(session.connection, { stateFolder: folder, secrets: bench.secrets, log: silentLog });
+    await bench.simulator.admin.reset();
+    await next.client.indexPage(bench.project, { page: 1, perPage: 10 }, { class: 'interactive' });
+    const [first] = Object.keys((await bench.simulator.admin.calls()).byRoute).filter((one) =>
+      one.includes('documents'),
+    );
+    t.equal(first, route);
+    await next.close();
+  }
 });

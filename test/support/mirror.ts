@@ -19,6 +19,9 @@ export interface MirrorBench {
   readonly simulator: RunningSimulator;
   readonly session: Session;
   readonly project: ProjectId;
+  /** The state folder. */
+  readonly folder: string;
+  readonly secrets: Connections['secrets'];
   readonly source: IndexSource;
   /** Opens the mirror anew; the one before must be closed. */
   openMirror(source?: IndexSource, options?: Partial<MirrorOptions>): Mirror;
@@ -50,6 +53,8 @@ export async function mirrorBench(
   });
   return {
     simulator: running,
+    folder,
+    secrets: connections.secrets,
     session,
     project,
     source,

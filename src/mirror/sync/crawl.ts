@@ -7,7 +7,7 @@ import type { MirrorStore } from '../database/store.js';
 import type { IndexSource, WalkStep } from './index-source.js';
 import { listFolder } from './list-folder.js';
 import { indexForm, pageRows } from './page-rows.js';
-import { knownStep, pageOf, stepMeta, walkOn } from './walk.js';
+import { knownStep, pageAt, stepMeta, walkOn } from './walk.js';
 
 /** Key in `meta`: 1 while the crawl lists folders. */
 const BY_FOLDER = 'crawl.folders';
@@ -103,7 +103,7 @@ export class Crawl {
     for (;;) {
       signal.throwIfAborted();
       const call: CallOptions = { class: 'background', signal };
-      const { reply, step: at } = await pageOf(this.#store, this.#source, step, { updatedTo: until }, call);
+      const { reply, step: at } = await pageAt(this.#store, this.#source, step, { updatedTo: until }, call);
       const result = await this.#store.ingestPage(
         reply,
         undefined,
@@ -136,7 +136,7 @@ export class Crawl {
 
   /** Rows of the index that match, if the server counts them: 1 call. */
   async #count(filter: IndexFilter, signal: AbortSignal): Promise<number | undefined> {
-    const query = { page: 1, perPage: 1, filter, form: indexForm(this.#store.view) };
+    const query = { page: 1, perPage: 1, filter };
     return (await this.#source.page(query, { class: 'background', signal })).total;
   }
 }

@@ -1,7 +1,6 @@
 import type { ProjectId, RemoteId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import type { ProcoreClient, RawIndexPage, RawListing } from '../../procore/client.js';
-import type { IndexForm } from '../../procore/index-query.js';
 import type { IndexFilter } from '../../procore/items.js';
 
 export interface PageQuery {
@@ -10,8 +9,6 @@ export interface PageQuery {
   readonly filter: IndexFilter;
   /** The latest update first. */
   readonly newestFirst?: boolean;
-  /** The index that answered last; another one may answer. */
-  readonly form?: IndexForm;
 }
 
 /** One unparsed page of the flat index, oldest update first by default. */
@@ -25,9 +22,8 @@ export interface IndexSource {
 }
 
 export const indexSource = (client: ProcoreClient, project: ProjectId): IndexSource => ({
-  page({ newestFirst, form, ...query }, options) {
-    return client.indexRaw(project, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, options, form);
-  },
+  page: ({ newestFirst, ...query }, options) =>
+    client.indexRaw(project, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, options),
   folder: (id, options) => client.folderRaw(project, id, options),
 });
 

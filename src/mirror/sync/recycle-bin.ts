@@ -7,8 +7,8 @@ import type { PageResult } from '../database/protocol.js';
 import type { MirrorStore } from '../database/store.js';
 import type { Item, KnownUrl } from '../database/view.js';
 import type { IndexSource, WalkStep } from './index-source.js';
-import { indexForm, learnPageRows, pageRows } from './page-rows.js';
-import { knownStep, pageOf, stepMeta, walkOn } from './walk.js';
+import { learnPageRows, pageRows } from './page-rows.js';
+import { knownStep, pageAt, stepMeta, walkOn } from './walk.js';
 
 /** Milliseconds for which an answer about the bin is reused. Deletions through this mirror show at once anyway. */
 const FRESH_MS = 60_000;
@@ -66,8 +66,7 @@ export class RecycleBin {
 
   async #look(call: CallOptions): Promise<void> {
     const store = this.#store;
-    const form = indexForm(store.view);
-    const query = { page: 1, perPage: pageRows(store.view), newestFirst: true, filter: { inRecycleBin: true }, form };
+    const query = { page: 1, perPage: pageRows(store.view), newestFirst: true, filter: { inRecycleBin: true } };
     const reply = await this.#source.page(query, call);
     const { total, serverTime } = reply;
     const newest = await store.ingestPage(reply, undefined, {});
@@ -90,7 +89,7 @@ export class RecycleBin {
     for (let pages = 0; step && step.from <= last; pages++) {
       if (pages === MORE_PAGES) return;
       const filter = { inRecycleBin: true, updatedTo: first + FAR_BIN_S };
-      const { reply, step: at }: Awaited<ReturnType<typeof pageOf>> = await pageOf(
+      const { reply, step: at }: Awaited<ReturnType<typeof pageAt>> = await pageAt(
         store,
         this.#source,
         step,
@@ -139,7 +138,7 @@ export class RecycleBin {
       updatedTo: updatedAt + FAR_BIN_S,
     } as const;
     const { view } = this.#store;
-    const query = { page: 1, perPage: pageRows(view), filter, form: indexForm(view) };
+    const query = { page: 1, perPage: pageRows(view), filter };
     await this.#store.ingestPage(await this.#source.page(query, { class: callClass, signal }), undefined, {});
   }
 }

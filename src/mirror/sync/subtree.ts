@@ -5,7 +5,7 @@ import type { Item } from '../database/view.js';
 import type { IndexSource, WalkStep } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { FAR_S } from './poll.js';
-import { pageOf, walkOn } from './walk.js';
+import { pageAt, walkOn } from './walk.js';
 
 /**
  * Loads the content of a folder that became visible after its content was made (restored, permitted) from the index: 1
@@ -30,7 +30,7 @@ export class Subtree {
     const filter = { folderId: remoteId, updatedTo: (view.number('poll.at') ?? this.#step.from) + FAR_S };
     const call: CallOptions = { ...options, upkeep: true };
     try {
-      const { reply, step } = await pageOf(this.#store, this.#source, this.#step, filter, call);
+      const { reply, step } = await pageAt(this.#store, this.#source, this.#step, filter, call);
       const next = await walkOn(this.#store, step, await this.#store.ingestPage(reply, undefined, {}), reply);
       if (next) {
         this.#step = next;

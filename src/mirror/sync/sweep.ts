@@ -5,7 +5,7 @@ import type { MirrorStore } from '../database/store.js';
 import type { IndexSource, WalkStep } from './index-source.js';
 import { listNearest } from './list-nearest.js';
 import { FAR_S } from './poll.js';
-import { knownStep, pageOf, stepMeta, walkOn } from './walk.js';
+import { knownStep, pageAt, stepMeta, walkOn } from './walk.js';
 
 const START: WalkStep = { from: 0, page: 1 };
 /** Values in `meta` while no sweep is in progress. */
@@ -65,7 +65,7 @@ export class Sweep {
     const { view } = this.#store;
     const call: CallOptions = { ...options, upkeep: true };
     const filter = { updatedTo: (view.number('poll.at') ?? step.from) + FAR_S };
-    const { reply, step: at } = await pageOf(this.#store, this.#source, step, filter, call);
+    const { reply, step: at } = await pageAt(this.#store, this.#source, step, filter, call);
     const result = await this.#store.ingestSweep(reply, at);
     await this.#decide(result, reply.serverTime, call);
     return { next: await walkOn(this.#store, at, result, reply), serverTime: reply.serverTime };

@@ -114,7 +114,7 @@ export class Urls {
     this.#askedAt.set(page, this.#clock.monotonic());
     const { view } = this.#store;
     const filter = { type: 'file', inRecycleBin: false } as const;
-    const query = { page, perPage: pageRows(view), filter, form: indexForm(view) };
+    const query = { page, perPage: pageRows(view), filter };
     const reply = await this.#source.page(query, { class: callClass, signal });
     this.#serverOffset = reply.serverTime - this.#clock.monotonic() / 1000;
     return { ...(await this.#store.ingestPage(reply, undefined, {})), serverTime: reply.serverTime };

@@ -39,7 +39,7 @@ export async function walkOn(
  * Requests the page of a step: 1 call. If another index answers, whose pages have another length, the step's second is
  * begun anew: 1 call more. Returns the step that the reply belongs to.
  */
-export async function pageOf(
+export async function pageAt(
   store: MirrorStore,
   source: IndexSource,
   { from, page, rows }: WalkStep,
@@ -50,10 +50,10 @@ export async function pageOf(
   const form = indexForm(view);
   const perPage = pageRows(view);
   const step = { from, page: rows === undefined || rows === perPage ? page : 1, rows: perPage };
-  const query = { perPage, filter: { ...filter, updatedFrom: from }, form };
+  const query = { perPage, filter: { ...filter, updatedFrom: from } };
   const reply = await source.page({ ...query, page: step.page }, call);
   if (step.page === 1 || reply.form === undefined || reply.form === form) return { reply, step };
-  return { reply: await source.page({ ...query, page: 1, form: reply.form }, call), step: { ...step, page: 1 } };
+  return { reply: await source.page({ ...query, page: 1 }, call), step: { ...step, page: 1 } };
 }
 
 /** Keys in `meta` of the step that a walk continues with after a restart. */
