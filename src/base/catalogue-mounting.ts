@@ -34,7 +34,7 @@ export const mountingRows = {
     errno: 'EACCES',
     http: 403,
     level: 'error',
-    what: 'the mount point {path} may not be used by this user',
+    what: 'this user may not use the mount point {path}',
     remedy: 'use a folder that you own',
   },
   'not-mounted': {
@@ -49,7 +49,7 @@ export const mountingRows = {
     http: 409,
     level: 'error',
     what: '{path} is in use',
-    remedy: 'close what is open there (`fuser -m {path}` names it), or use --force',
+    remedy: 'close what is open there (`fuser -m {path}` lists it), or use --force',
   },
   'fuse-device-missing': {
     errno: 'ENODEV',
@@ -62,7 +62,7 @@ export const mountingRows = {
     errno: 'EACCES',
     http: 500,
     level: 'error',
-    what: '/dev/fuse may not be opened by this user (mode {mode})',
+    what: 'this user may not open /dev/fuse (mode {mode})',
     remedy: 'run `chmod 0666 /dev/fuse` as root, or mount as root',
   },
   'fusermount-missing': {
@@ -83,7 +83,7 @@ export const mountingRows = {
     errno: 'EPERM',
     http: 403,
     level: 'error',
-    what: 'allow_other is not allowed to users on this machine',
+    what: 'allow_other is not allowed for users of this machine',
     remedy: 'add the line user_allow_other to /etc/fuse.conf as root, or mount as root',
   },
   'mount-failed': {
@@ -97,9 +97,9 @@ export const mountingRows = {
     errno: 'ETIMEDOUT',
     http: 504,
     level: 'error',
-    what: 'process {pid} behind {path} has not answered for {seconds} s',
+    what: 'process {pid}, which serves {path}, has not answered for {seconds} s',
     remedy:
-      'if it was stopped, `kill -CONT {pid}`; else `kill -9 {pid}` and mount again: nothing that was saved is lost',
+      'if it was stopped, run `kill -CONT {pid}`; else run `kill -9 {pid}` and mount again: nothing that was saved is lost',
   },
   'daemon-failed': {
     errno: 'EIO',

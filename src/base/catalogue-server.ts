@@ -13,7 +13,7 @@ export const serverRows = {
     errno: 'EACCES',
     http: 403,
     level: 'info',
-    what: 'this takes the role "{role}"',
+    what: 'this needs the role "{role}"',
     remedy: 'sign in as another user, or make one with `procorefs users add NAME --role {role}`',
   },
   'foreign-origin': {
@@ -21,14 +21,14 @@ export const serverRows = {
     http: 403,
     level: 'warn',
     what: 'the request comes from a page of another site',
-    remedy: 'open the page of this service itself',
+    remedy: 'use the page of this service itself',
   },
   'login-refused': {
     errno: 'EACCES',
     http: 400,
     level: 'warn',
     what: 'the sign-in was refused',
-    remedy: 'check name and password; `procorefs users add` makes users',
+    remedy: 'check the name and the password; `procorefs users add` creates users',
   },
   'login-throttled': {
     errno: 'EAGAIN',
@@ -48,7 +48,7 @@ export const serverRows = {
     errno: 'EACCES',
     http: 403,
     level: 'info',
-    what: '"{name}" cannot act as "{who}": the platform lets a connection act as its own account alone{account}',
+    what: '"{name}" cannot act as "{who}": on this platform a connection acts only as its own account{account}',
     remedy: 'leave X-Connect-As out, or add a connection that is signed in as that account',
   },
   'no-users': {
@@ -62,7 +62,7 @@ export const serverRows = {
     errno: 'EEXIST',
     http: 409,
     level: 'info',
-    what: 'there is a user "{name}"',
+    what: 'there is a user "{name}" already',
     remedy: 'remove that one first, or choose another name',
   },
   'no-such-user': {
@@ -70,7 +70,7 @@ export const serverRows = {
     http: 404,
     level: 'info',
     what: 'there is no user "{name}"',
-    remedy: '`procorefs users list` shows those that there are',
+    remedy: '`procorefs users list` shows all users',
   },
   'last-manager': {
     errno: 'EPERM',
@@ -84,7 +84,7 @@ export const serverRows = {
     http: 400,
     level: 'info',
     what: '{what}',
-    remedy: 'see /v1/openapi.json for what is taken',
+    remedy: '/v1/openapi.json describes what is accepted',
   },
   'not-permitted-here': {
     errno: 'EACCES',
@@ -92,7 +92,7 @@ export const serverRows = {
     level: 'warn',
     what: '{what}',
     remedy:
-      'who looks after the machine defines it there, with `procorefs` or in STATE/config.json; see native-notes/security.md',
+      'the administrator of this machine can define it there, with `procorefs` or in STATE/config.json; see native-notes/security.md',
   },
   'request-too-large': {
     errno: 'EFBIG',
@@ -105,14 +105,14 @@ export const serverRows = {
     errno: 'ENOENT',
     http: 404,
     level: 'debug',
-    what: 'there is none: {path}',
-    remedy: 'see /v1/openapi.json for what there is',
+    what: 'not found: {path}',
+    remedy: '/v1/openapi.json describes what there is',
   },
   'host-unknown': {
     errno: 'EACCES',
     http: 421,
     level: 'warn',
-    what: 'the request calls this service "{host}"',
+    what: 'the request names the host "{host}", which is not known to be this service',
     remedy: 'use its address or the name of its machine, or add the name to "hosts" in STATE/config.json',
   },
   'tls-unusable': {
@@ -120,13 +120,13 @@ export const serverRows = {
     http: 400,
     level: 'error',
     what: 'the certificate {cert} and the key {key} cannot be used',
-    remedy: 'name PEM files that this user can read, of one pair',
+    remedy: 'name two PEM files that belong together and that this user can read',
   },
   'listen-refused': {
     errno: 'EADDRINUSE',
     http: 409,
     level: 'error',
     what: 'the service cannot listen at {listen}',
-    remedy: 'choose another address, or end what listens there',
+    remedy: 'choose another address, or stop the program that listens there',
   },
 } as const satisfies Record<string, CatalogueRow>;

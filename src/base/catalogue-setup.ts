@@ -7,7 +7,7 @@ export const setupRows = {
     http: 500,
     level: 'error',
     what: 'setup stopped at `{command}`',
-    remedy: 'correct it and run `procorefs setup` again: what is done already stays',
+    remedy: 'correct the cause and run `procorefs setup` again: finished steps are kept',
   },
   'demo-failed': {
     errno: 'EIO',

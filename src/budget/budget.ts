@@ -363,7 +363,7 @@ export class Budget {
       return;
     this.#blockedUntil = until;
     const local = new Date(this.#clock.now() + until - now).toISOString();
-    const message = `the API calls of this hour are spent for ${callClass} calls until ${local}`;
+    const message = `the API calls of this hour are used up for ${callClass} calls until ${local}`;
     this.#options.log[callClass === 'interactive' ? 'warn' : 'info']({ until: local }, message);
   }
 

@@ -18,7 +18,7 @@ const MIGRATIONS = [
      at REAL NOT NULL,         -- ms since the epoch, server time
      process INTEGER NOT NULL,
      class INTEGER NOT NULL,   -- index into CLASSES, or UPKEEP
-     ended INTEGER,            -- the last call granted when this one's reply came; null: under way
+     ended INTEGER,            -- id of the last call granted when this reply came; null: no reply yet
      status INTEGER            -- null: no reply came
    ) STRICT;
    CREATE INDEX calls_at ON calls (at);

@@ -105,7 +105,7 @@ export class Blob {
     reader.found(isHere);
     if (!isHere) {
       this.#context.count.misses++;
-      reader.reading.spend?.(this.#missing(this.#downloads.stretch(start, end, reader)));
+      reader.reading.spend?.(this.#missing(this.#downloads.rangeFor(start, end, reader)));
       return this.#wait(start, end, reader, signal);
     }
     this.#context.count.hits++;

@@ -68,17 +68,17 @@ export class Downloads {
 
   /** Ensures that [start, end) is being fetched, with read-ahead for sequential reads. */
   demand(start: number, end: number, reader: Reader): void {
-    const stretch = this.stretch(start, end, reader);
+    const range = this.rangeFor(start, end, reader);
     this.#cover(
-      stretch,
-      Math.max(stretch.start, alignedDown(start, ALIGN)),
+      range,
+      Math.max(range.start, alignedDown(start, ALIGN)),
       this.#window(reader),
       priorityOf(reader, Priority.reader),
     );
   }
 
   /** The range to fetch for a read of [start, end). */
-  stretch(start: number, end: number, reader: Reader): ByteRange {
+  rangeFor(start: number, end: number, reader: Reader): ByteRange {
     const { size } = this.#version;
     if (reader.isWide && size <= WHOLE) return { start: 0, end: size };
     const align = reader.isWide ? ALIGN : NARROW_ALIGN;
@@ -98,12 +98,12 @@ export class Downloads {
     const window = this.#window(reader);
     if (window === 0 || position >= size) return;
     const start = this.#uncovered(position, Math.min(size, position + window));
-    const stretch = Math.min(window, reader.stretch);
-    if (start === undefined || start - position > window - stretch / 2) return;
+    const length = Math.min(window, reader.requestBytes);
+    if (start === undefined || start - position > window - length / 2) return;
     let ahead = 0;
     for (const transfer of this.#transfers.keys()) if (transfer.end > position && !transfer.stopped) ahead++;
     if (ahead >= reader.width) return;
-    const end = this.#untilCovered(start, Math.min(size, start + stretch));
+    const end = this.#untilCovered(start, Math.min(size, start + length));
     this.#start(start, end, priorityOf(reader, Priority.ahead));
     reader.adapt();
   }

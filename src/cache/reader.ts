@@ -115,7 +115,7 @@ export class Reader {
   }
 
   /** Largest size of the next read-ahead request, bytes. */
-  get stretch(): number {
+  get requestBytes(): number {
     return Math.min(READ_AHEAD_BYTES, this.window);
   }
 }

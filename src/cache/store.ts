@@ -380,7 +380,7 @@ export class BlobStore implements Changed {
       }
       this.#inFlight = undefined;
       if (generation !== this.#generation) this.#context.memory.give(block.bytes, true);
-      else if (written) this.#stow(block);
+      else if (written) this.#keepOnDisk(block);
       else this.#keepInMemory(block);
     }
     this.#writing = undefined;
@@ -390,7 +390,7 @@ export class BlobStore implements Changed {
     return this.#blocks.find((block) => block.full && !block.unstored);
   }
 
-  #stow(block: Block): void {
+  #keepOnDisk(block: Block): void {
     const { memory, space, index } = this.#context;
     const before = this.bytes;
     this.#blocks.splice(this.#blocks.indexOf(block), 1);

@@ -84,7 +84,7 @@ export function mountState({ request, mounted, shown }: Live) {
     budget: session.budget.status(),
     outbox: {
       ...sum(counts, { pending: 0, held: 0, failed: 0, local: 0, bytes: 0 }),
-      braked: projects.some(({ scheduler }) => scheduler.braked),
+      braked: projects.some(({ scheduler }) => scheduler.isGuardOn),
     },
     refusedNames: projects.flatMap(({ outbox }) => outbox.names.refusals).slice(-REFUSALS),
     cache: {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Failure, isFailure } from '../base/errors.js';
 import { conflictName } from '../outbox/upload/conflict-name.js';
-import { asideOf, type DetachedName } from './detached-names.js';
+import { type DetachedName, detachedNameOf } from './detached-names.js';
 import { childPath, isOwn, nameOf, parentOf } from './paths.js';
 import type { TargetItem, Trash } from './target.js';
 import { UNNOTED_DAYS } from './trash.js';
@@ -78,12 +78,12 @@ export async function bringBack(from: string, path: string, { move, makeFolders 
 }
 
 /** Detached items of a listed folder, and those that their process no longer handles. */
-export function asidesIn(names: readonly string[]): {
+export function detachedIn(names: readonly string[]): {
   readonly all: readonly DetachedName[];
   readonly left: readonly string[];
 } {
   const found = names.flatMap((name) => {
-    const one = asideOf(name);
+    const one = detachedNameOf(name);
     return one ? [{ name, one }] : [];
   });
   return { all: found.map(({ one }) => one), left: found.flatMap(({ name, one }) => (one.isUnderWay ? [] : [name])) };
@@ -103,7 +103,7 @@ export interface Finishing extends Movement {
  * now, the item stays detached.
  */
 export async function finish(path: string, finishing: Finishing, signal: AbortSignal): Promise<void> {
-  const one = asideOf(nameOf(path))!;
+  const one = detachedNameOf(nameOf(path))!;
   const folder = parentOf(path);
   try {
     if (one.name !== undefined) return await finishOne(path, childPath(folder, one.name), one, finishing, signal);
@@ -131,7 +131,7 @@ async function finishOne(path: string, former: string, one: DetachedName, finish
  * Whether an item with a target's own name prevents the removal of its folder: a detached item is in use, and a trash
  * may only be moved into the trash.
  */
-export const holdsBack = (name: string, hasTrash: boolean): boolean => asideOf(name) !== undefined || !hasTrash;
+export const holdsBack = (name: string, hasTrash: boolean): boolean => detachedNameOf(name) !== undefined || !hasTrash;
 
 /** A folder that was moved away, and the operations to empty it. */
 export interface Emptying {

@@ -10,14 +10,14 @@ import type { Trash } from './target.js';
 // a crash: its former name, the identity that was seen, the owning process, and how long it is kept in the trash. Where
 // the former name does not fit, the hidden name is that of a folder, in which the item has its former name.
 
-const ASIDE_PREFIX = `${OWN_PREFIX}aside-`;
+const DETACHED_PREFIX = `${OWN_PREFIX}aside-`;
 const FOLDER = 'in-';
 /**
  * Fields: whether it is a folder; host, process, time and number; the identity that was seen, and that of the job's own
  * bytes; days in the trash, and the job; the former name, or its digest.
  */
-const ASIDE = new RegExp(
-  `^${ASIDE_PREFIX.replaceAll('.', '\\.')}(${FOLDER})?(([0-9a-f]{4})-([0-9a-z]+)-([0-9a-z]+)-[0-9a-z]+)-([0-9a-f]{8})-([0-9a-f]{8})(?:-|~(\\d+)~([\\w-]+)~)(.+)$`,
+const DETACHED = new RegExp(
+  `^${DETACHED_PREFIX.replaceAll('.', '\\.')}(${FOLDER})?(([0-9a-f]{4})-([0-9a-z]+)-([0-9a-z]+)-[0-9a-z]+)-([0-9a-f]{8})-([0-9a-f]{8})(?:-|~(\\d+)~([\\w-]+)~)(.+)$`,
   's',
 );
 /** Longest hidden name, bytes: some file systems and servers permit less than others. */
@@ -61,7 +61,7 @@ export interface Leaver {
 }
 
 /** How a target creates and removes the folder for an item with a long name. */
-export interface AsideFolders {
+export interface DetachedFolders {
   make(folder: string): Promise<void>;
   /** Only if it is empty. */
   remove(folder: string): Promise<void>;
@@ -71,20 +71,20 @@ export interface AsideFolders {
  * Provides a hidden path for an item for the duration of `use`. An item that is still there afterwards counts as
  * abandoned and is handled by the next listing.
  */
-export async function aside<T>(
+export async function withHiddenPath<T>(
   path: string,
   { seen, ours, trash }: Leaver,
-  folders: AsideFolders,
+  folders: DetachedFolders,
   use: (at: string) => Promise<T>,
 ): Promise<T> {
   const token = [HOST, process.pid.toString(36), Date.now().toString(36), (count++).toString(36)].join('-');
   const before = `${token}-${tagOf(seen)}-${tagOf(ours)}${trash ? `~${trash.days}~${trash.job}~` : '-'}`;
   const name = nameOf(path);
-  const whole = ASIDE_PREFIX + before + name;
+  const whole = DETACHED_PREFIX + before + name;
   underWay.add(token);
   try {
     if (Buffer.byteLength(whole) <= MOST_NAME_BYTES) return await use(childPath(parentOf(path), whole));
-    const folder = childPath(parentOf(path), ASIDE_PREFIX + FOLDER + before + keyOf(name));
+    const folder = childPath(parentOf(path), DETACHED_PREFIX + FOLDER + before + keyOf(name));
     await folders.make(folder);
     try {
       return await use(childPath(folder, name));
@@ -100,8 +100,8 @@ export async function aside<T>(
 }
 
 /** Undefined: not the name of a detached item. */
-export function asideOf(name: string): DetachedName | undefined {
-  const [, folder, token, host, pid, since, seen, ours, days, job, former] = ASIDE.exec(name) ?? [];
+export function detachedNameOf(name: string): DetachedName | undefined {
+  const [, folder, token, host, pid, since, seen, ours, days, job, former] = DETACHED.exec(name) ?? [];
   if (former === undefined) return undefined;
   return {
     ...(folder === undefined ? { name: former, key: keyOf(former) } : { name: undefined, key: former }),

@@ -13,7 +13,7 @@ export const OWN_PREFIX = '.procorefs-';
 export const PART_PREFIX = `${OWN_PREFIX}part-`;
 
 /** Prefix of the names that older versions gave to detached items, which may never have been checked. */
-export const FORMER_ASIDE = `${PART_PREFIX}aside-`;
+export const FORMER_DETACHED_PREFIX = `${PART_PREFIX}aside-`;
 
 /** The trash, below the root: items that jobs deleted or overwrote, in one folder a day. */
 export const TRASH = `${OWN_PREFIX}trash`;

@@ -204,7 +204,7 @@ export interface Target {
    * Whether an item that neither `list` nor `stat` finds is detached (renamed for a moment) because it is about to be
    * replaced: then it is not missing.
    */
-  isAside(path: string, signal: AbortSignal): Promise<boolean>;
+  isDetached(path: string, signal: AbortSignal): Promise<boolean>;
   /** Undefined: the item does not exist. */
   stat(path: string, signal: AbortSignal): Promise<TargetItem | undefined>;
   /** The bytes of a file from `start` on. The stream fails with a Failure as well. @throws Failure `target-missing` */

@@ -63,7 +63,7 @@ export interface EndpointVersion {
 export type ChangeKind = 'file' | 'version' | 'versions' | 'folder' | 'delete' | 'delete-folder' | 'move';
 
 /** An endpoint of a transfer: the methods of every target, and some that only certain platforms have. */
-export interface Endpoint extends Omit<Target, 'isAside'>, Partial<Pick<Target, 'isAside'>> {
+export interface Endpoint extends Omit<Target, 'isDetached'>, Partial<Pick<Target, 'isDetached'>> {
   /** `folder` as in `Target.list`. An incomplete listing fails with `listing-incomplete`. */
   list(folder: string, signal: AbortSignal): AsyncIterable<EndpointItem>;
   stat(path: string, signal: AbortSignal): Promise<EndpointItem | undefined>;
@@ -162,11 +162,11 @@ export class TargetEndpoint implements Endpoint {
    */
   async absence({ path, id }: Missed, signal: AbortSignal): Promise<Absence> {
     if (id === MOUNT_ID) return 'away';
-    return (await this.isAside(path, signal)) ? 'changing' : 'deleted';
+    return (await this.isDetached(path, signal)) ? 'changing' : 'deleted';
   }
 
-  isAside(path: string, signal: AbortSignal): Promise<boolean> {
-    return this.#target.isAside(path, signal);
+  isDetached(path: string, signal: AbortSignal): Promise<boolean> {
+    return this.#target.isDetached(path, signal);
   }
 
   read(path: string, options: { readonly start?: number; readonly signal: AbortSignal }): Promise<Readable> {

@@ -154,7 +154,7 @@ ${CASES.map(
   folder makes of names is tried out where it may be written to.
 - **What is private** in Procore is for its owner alone in a folder of this machine (0700, files 0600), from its first
   byte on, and as soon as a run sees that it became so; what a folder has for its owner alone is made so in another one. A job gives nothing to others again: that takes \`chmod\`. Other
-  targets keep no such permissions: whoever may read there reads it. \`jobs estimate\` counts both; the filter
+  targets keep no such permissions: everybody who can read there can read them. \`jobs estimate\` counts both; the filter
   \`filter_private\` leaves private items out. New content keeps the permissions of the file that it replaces, without setuid.
 - **Nothing half written** has its final name. Each file's size is verified, and its hash where the target has one.
 - **Resume.** What is done with each item is kept in SQLite: the run after a crash, a pause or the end of the hour goes on
@@ -170,8 +170,8 @@ ${CASES.map(
 
 ## What counts as deleted
 
-What may not be seen any more is not deleted. An item that was transferred and is not listed any more is flagged (*not visible
-any more*) and left alone on both sides, a folder with all that is below it, unless the side that lacks it says what
+What may not be seen any more is not deleted. An item that was transferred and is not listed any more is flagged (*no longer
+visible*) and left alone on both sides, a folder with all that is below it, unless the side that lacks it says what
 became of it. When it shows again, the next run goes on with it.
 
 | a project lists by | what is in the recycle bin | what may not be seen any more | price |

@@ -4,11 +4,11 @@ import type { NameGuard } from './tree/name-policy.js';
 import { isPublished } from './upload/publish.js';
 
 /**
- * With `no_delete`, nothing can be deleted that the server has or is to get. Swap files, and files that a program puts
- * aside while it saves, can be, or nothing could be saved.
+ * With `no_delete`, nothing can be deleted that the server has or is to get. Swap files, and files that a program
+ * renames away while it saves, can be, or nothing could be saved.
  * @throws Failure `delete-forbidden` (EPERM)
  */
 export function requireNoDocument(intent: Intent, names: NameGuard): void {
-  const isWayside = isLocal(intent) || !isPublished(names.kind(intent.name, intent.folder));
-  if (intent.remoteId !== NO_REMOTE || !isWayside) throw new Failure('delete-forbidden');
+  const isTemporary = isLocal(intent) || !isPublished(names.kind(intent.name, intent.folder));
+  if (intent.remoteId !== NO_REMOTE || !isTemporary) throw new Failure('delete-forbidden');
 }

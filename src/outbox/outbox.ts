@@ -46,7 +46,7 @@ export class Outbox {
   readonly events = new EventEmitter<{ changed: [] }>();
   readonly #options: OutboxOptions;
   readonly #files = new Map<Inode, WorkingFile>();
-  readonly #aside: DetachedFiles;
+  readonly #detachedFiles: DetachedFiles;
   readonly #opening = new Map<Inode, Promise<WorkingFile>>();
 
   constructor(options: OutboxOptions) {
@@ -61,7 +61,7 @@ export class Outbox {
     this.names = namePolicy(this.tree, options.temporary, options.log, clock);
     this.staysLocal = new StaysLocal(this.intents, this.names);
     this.durability = new Durability({ ...options, intents: this.intents, staging: this.staging });
-    this.#aside = new DetachedFiles({ ...options, ...this });
+    this.#detachedFiles = new DetachedFiles({ ...options, ...this });
     this.late = new LateCalls(this.intents.database, clock, () => view.number('poll.at'));
     recover(this, view, options.log);
   }
@@ -69,7 +69,7 @@ export class Outbox {
   /** The open working file of an item, if it holds the item's current content. */
   working(inode: Inode): WorkingFile | undefined {
     const file = this.#files.get(inode);
-    return file && !this.#aside.isOutdated(file) ? file : undefined;
+    return file && !this.#detachedFiles.isOutdated(file) ? file : undefined;
   }
 
   /** The server has stored the item's content as this version. */
@@ -205,7 +205,7 @@ export class Outbox {
   async open(item: LocalItem, writing: boolean, truncate: boolean, grows = writing): Promise<WorkingFile> {
     if (grows) this.staging.requireSpace(0);
     const known = this.#files.get(item.inode);
-    if (known && this.#aside.isOutdated(known)) this.#putAside(known);
+    if (known && this.#detachedFiles.isOutdated(known)) this.#detach(known);
     let file = this.#files.get(item.inode);
     if (!file) {
       const opening = this.#opening.get(item.inode) ?? this.#openFile(item, truncate);
@@ -222,7 +222,7 @@ export class Outbox {
     try {
       // From here until the next flush the content is not acknowledged.
       if (writing && intent?.flushed && intent.dirty) this.intents.put({ ...intent, flushed: false, state: 'open' });
-      if (truncate && file.size > 0) file.truncate(0);
+      if (truncate && file.size > 0) this.#truncate(file, 0);
     } catch (error) {
       if (file.handles === 0) this.#closeFile(file);
       throw error;
@@ -240,8 +240,8 @@ export class Outbox {
     let durable = synced;
     const { changed: seen, size, mtime } = file.look();
     if (file.isUnlinked) return;
-    if (seen && this.#aside.isOutdated(file)) this.#putAside(file);
-    if (file.aside && !(seen && this.#aside.record(file, uid))) return;
+    if (seen && this.#detachedFiles.isOutdated(file)) this.#detach(file);
+    if (file.detachedPlace && !(seen && this.#detachedFiles.record(file, uid))) return;
     const known = this.intents.get(file.inode);
     const wasDurable = known?.staged && known.flushed && known.volatile === undefined;
     // A file that is closed right after a sync must not count as volatile again.
@@ -327,9 +327,16 @@ export class Outbox {
 
   truncate(file: WorkingFile, size: number): void {
     if (size > file.size) this.staging.requireSpace(size - file.size);
-    file.truncate(size);
+    this.#truncate(file, size);
     const intent = this.intents.get(file.inode);
     if (intent) this.intents.put({ ...intent, size });
+  }
+
+  /** What is cut off is not fetched any more, also if the daemon is killed before the next flush. */
+  #truncate(file: WorkingFile, size: number): void {
+    file.truncate(size);
+    const intent = this.intents.get(file.inode);
+    if (intent?.gaps) this.intents.put({ ...intent, gaps: file.gaps });
   }
 
   /** Opens a version's content for reading only, for an item without a staging file. */
@@ -404,15 +411,15 @@ export class Outbox {
     if (!staged || !this.staging.has(inode)) return undefined;
     const file = this.#files.get(inode);
     if (file) {
-      this.#putAside(file);
+      this.#detach(file);
       this.staging.duplicate(file.inode, inode);
     }
     return this.staging.lose(inode, name);
   }
 
-  #putAside(file: WorkingFile): void {
+  #detach(file: WorkingFile): void {
     this.#files.delete(file.inode);
-    this.#aside.put(file);
+    this.#detachedFiles.put(file);
     this.#files.set(file.inode, file);
   }
 

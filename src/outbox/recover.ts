@@ -5,7 +5,7 @@ import type { View } from '../mirror/database/view.js';
 import { linuxNames } from '../names/linux.js';
 import { rebased } from './intents/attempt.js';
 import { isNothing } from './intents/changes.js';
-import { INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intents/intent.js';
+import { type Gaps, INTERRUPTED, type Intent, NO_REMOTE, UNSURE } from './intents/intent.js';
 import type { Intents } from './intents/intents.js';
 import { type LateCalls, PEOPLE } from './intents/late-calls.js';
 import type { Durability } from './working/durability.js';
@@ -62,7 +62,8 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
       if (!intent.flushed || isTouched || isVolatile) {
         const reason = intent.flushed && !isTouched ? UNSURE : INTERRUPTED;
         const flushed = intent.flushed && !isTouched;
-        const held = { state: 'held', reason, flushed, size, stagedAt } as const;
+        const gaps = intent.gaps && within(intent.gaps, size);
+        const held = { state: 'held', reason, flushed, size, stagedAt, gaps } as const;
         intent = { ...intent, ...held, volatile: undefined, upload: undefined };
         log.warn({ path, reason }, 'a file is held');
       } else if (intent.stagedAt !== 0 && stagedAt !== mtimeMs) intent = { ...intent, stagedAt };
@@ -78,6 +79,16 @@ export function recover({ intents, staging, late, durability: { place } }: Recov
     const path = staging.lose(inode, view.item(inode)?.name ?? 'unknown');
     log.warn({ path }, 'bytes without an owner were moved to lost+found');
   }
+}
+
+/** What is missing of a file that has this size: all beyond it was cut off. */
+function within(gaps: Gaps, size: number): Gaps | undefined {
+  const missing: number[] = [];
+  for (let i = 0; i < gaps.missing.length; i += 2) {
+    const [start, end] = [gaps.missing[i]!, Math.min(gaps.missing[i + 1]!, size)];
+    if (start < end) missing.push(start, end);
+  }
+  return missing.length === 0 ? undefined : { ...gaps, missing };
 }
 
 /** Calls with unknown outcome that were to create this file. */

@@ -65,13 +65,13 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
 export const waits = ({ state }: Pick<UploadLine, 'state'>): boolean => state !== 'local' && state !== 'kept';
 
 function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
-  if (scheduler.braked && isGuarded(intent)) return DELETE_GUARD_REASON;
+  if (scheduler.isGuardOn && isGuarded(intent)) return DELETE_GUARD_REASON;
   const refusal = scheduler.refusals.of(intent) && REFUSED_REASON;
   return intent.reason ?? refusal ?? waitsForRename(intent, outbox);
 }
 
 function needsOf(intent: Intent, scheduler: Scheduler): Pick<UploadLine, 'needs'> {
-  if (scheduler.braked && isGuarded(intent)) return { needs: 'release' };
+  if (scheduler.isGuardOn && isGuarded(intent)) return { needs: 'release' };
   if (needsPerson(intent) || intent.state === 'refused') return { needs: 'person' };
   return scheduler.refusals.of(intent) ? { needs: 'permission' } : {};
 }

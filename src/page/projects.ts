@@ -85,6 +85,6 @@ function stateOf({ state, connection, project, company, crawl, outbox, pins, cac
     [texts.uploads, outbox ? counts.join(', ') || texts.noUploads : null],
     [texts.keptHere, cache ? `${bytesOf(cache.bytes)} / ${bytesOf(cache.limit)}` : null],
     [texts.pinned, pins ? texts.pinsOf(pins.items, pins.missing) : null],
-    [texts.warning, outbox?.braked ? h('span', { class: 'bad' }, texts.braked) : null],
+    [texts.warning, outbox?.braked ? h('span', { class: 'bad' }, texts.deletionsHeld) : null],
   ]);
 }

@@ -336,7 +336,7 @@ export const texts = {
   keptHere: 'Content on this machine',
   pinned: 'Pinned',
   pinsOf: (items: number, missing: number) => (missing === 0 ? `${items}` : `${items}, ${missing} files on their way`),
-  braked: 'Many deletions or overwrites at once: they wait until they are released or discarded.',
+  deletionsHeld: 'Many deletions or overwrites at once: they wait until they are released or discarded.',
   private: 'Private',
   checkedOut: 'Checked out',
   inProcore: 'In Procore',

@@ -135,24 +135,24 @@ export class OwnWork {
 
   async #isContent(url: string, { name }: File, sent: Digests, { signal }: CallOptions): Promise<boolean> {
     const { body } = await this.#options.storage.download({ url, label: name, ...(signal ? { signal } : {}) });
-    const stretches = [...sent];
+    const digests = [...sent];
     let hash = createHash('sha256');
-    let left = stretches[0]?.size ?? 0;
+    let left = digests[0]?.size ?? 0;
     for await (const chunk of body) {
       for (let at = 0; at < chunk.length; ) {
-        const [stretch] = stretches;
-        if (!stretch) return false;
+        const [digest] = digests;
+        if (!digest) return false;
         const part = chunk.subarray(at, at + left);
         hash.update(part);
         at += part.length;
         left -= part.length;
         if (left > 0) continue;
-        if (hash.digest('hex') !== stretch.sha256) return false;
-        stretches.shift();
+        if (hash.digest('hex') !== digest.sha256) return false;
+        digests.shift();
         hash = createHash('sha256');
-        left = stretches[0]?.size ?? 0;
+        left = digests[0]?.size ?? 0;
       }
     }
-    return stretches.length === 0;
+    return digests.length === 0;
   }
 }

@@ -36,17 +36,17 @@ export class UploadCalls {
   async announce(
     project: ProjectId,
     name: string,
-    stretches: readonly Digest[],
+    digests: readonly Digest[],
     options: CallOptions,
   ): Promise<Announced> {
-    const size = stretches.reduce((sum, stretch) => sum + stretch.size, 0);
-    const segments = stretches.length > 1 ? { segments: stretches } : {};
+    const size = digests.reduce((sum, digest) => sum + digest.size, 0);
+    const segments = digests.length > 1 ? { segments: digests } : {};
     const body = { response_filename: name, size, ...segments };
     const { json, call } = await this.#send({ method: 'POST', path: path(project), body }, project, name, options);
     return this.#api.understand(call, () => {
       const row = uploadRow.parse(json);
       if (row.segments && row.segments.length > 0) {
-        if (row.segments.length !== stretches.length) throw new Error('it names another number of segments');
+        if (row.segments.length !== digests.length) throw new Error('it names another number of segments');
         return { uuid: row.uuid, to: row.segments.map(({ url, headers }) => ({ url, headers: headers ?? {} })) };
       }
       if (!row.url) throw new Error('it says not where to');

@@ -34,7 +34,7 @@ export interface UploadRunParts {
   readonly clock: Clock;
   readonly content: UploadContent;
   /** Digests of consecutive ranges of the whole content; more than one: segments. */
-  readonly stretches: readonly Digest[];
+  readonly digests: readonly Digest[];
   readonly project: ProjectId;
   readonly request: {
     readonly name: string;
@@ -56,13 +56,13 @@ export class UploadRun {
   /** The uuid of the complete upload; undefined if it must be announced anew. */
   async go(saved: SavedUpload | undefined): Promise<string | undefined> {
     if (saved?.complete) return saved.uuid;
-    const { calls, clock, options, project, request, stretches } = this.#parts;
+    const { calls, clock, options, project, request, digests } = this.#parts;
     this.#sent = 0;
     try {
       if (saved) return await this.#inSegments(saved);
       const startedAt = clock.now();
-      const { uuid, to } = await calls.announce(project, request.name, stretches, options);
-      const segments = stretches.map(({ size, sha256 }, i) => ({
+      const { uuid, to } = await calls.announce(project, request.name, digests, options);
+      const segments = digests.map(({ size, sha256 }, i) => ({
         size,
         sha256,
         ...(Array.isArray(to) ? to[i] : {}),
@@ -83,8 +83,8 @@ export class UploadRun {
     begun: SavedUpload,
     { url, fields }: { readonly url: string; readonly fields: Readonly<Record<string, string>> },
   ): Promise<string> {
-    const { content, options, stretches, storage } = this.#parts;
-    const places = stretches.map((digest, i) => [this.#startOf(i), digest] as const);
+    const { content, options, digests, storage } = this.#parts;
+    const places = digests.map((digest, i) => [this.#startOf(i), digest] as const);
     const body = { size: content.size, open: this.#counted(places) };
     await storage.postForm(url, fields, body, this.#sending(options.signal));
     this.#save({ ...begun, complete: true });
@@ -92,7 +92,7 @@ export class UploadRun {
   }
 
   async #inSegments(begun: SavedUpload): Promise<string | undefined> {
-    const { calls, options, parallel, project, request, storage, stretches } = this.#parts;
+    const { calls, options, parallel, project, request, storage, digests } = this.#parts;
     const segments = [...begun.segments];
     const missing = [...segments.keys()].filter((i) => segments[i]!.etag === undefined);
     this.#sent = segments.reduce((sum, { etag, size }) => sum + (etag === undefined ? 0 : size), 0);
@@ -104,7 +104,7 @@ export class UploadRun {
       for (let i = missing.shift(); i !== undefined; i = missing.shift()) {
         stop.signal.throwIfAborted();
         const { url, headers, ...segment } = segments[i]!;
-        const digest = stretches[i]!;
+        const digest = digests[i]!;
         const body = { size: digest.size, open: this.#counted([[this.#startOf(i), digest]]) };
         const etag = await storage.put(url ?? '', headers ?? {}, body, this.#sending(stop.signal));
         // A segment that has arrived needs no URL any more.
@@ -148,7 +148,7 @@ export class UploadRun {
 
   #startOf(index: number): number {
     let start = 0;
-    for (let i = 0; i < index; i++) start += this.#parts.stretches[i]!.size;
+    for (let i = 0; i < index; i++) start += this.#parts.digests[i]!.size;
     return start;
   }
 

@@ -91,19 +91,19 @@ export class Uploads {
     const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
     const content = await UploadContent.open(source, size, what);
     try {
-      const stretches = await content.digests(this.#sizes(size), signal);
+      const digests = await content.digests(this.#sizes(size), signal);
       const run = new UploadRun({
         calls: this.#calls,
         storage: this.#storage,
         parallel: this.#parallel,
         clock: this.#api.clock,
         content,
-        stretches,
+        digests,
         project,
         request,
         options: { ...options, ...(signal ? { signal } : {}) },
       });
-      let saved = this.#usable(request.resume, stretches);
+      let saved = this.#usable(request.resume, digests);
       for (let again = false; ; again = true) {
         const uuid = await run.go(saved);
         if (uuid !== undefined) return { uuid };
@@ -126,12 +126,12 @@ export class Uploads {
   }
 
   /** The state of an earlier attempt, if it has the same bytes and the storage still accepts the missing ones. */
-  #usable(saved: SavedUpload | undefined, stretches: readonly Digest[]): SavedUpload | undefined {
-    if (!saved || saved.segments.length !== stretches.length) return undefined;
+  #usable(saved: SavedUpload | undefined, digests: readonly Digest[]): SavedUpload | undefined {
+    if (!saved || saved.segments.length !== digests.length) return undefined;
     const isSame = saved.segments.every(({ sha256, size, etag, url }, i) => {
-      const stretch = stretches[i]!;
+      const digest = digests[i]!;
       const canGoOn = saved.complete || etag !== undefined || url !== undefined;
-      return canGoOn && sha256 === stretch.sha256 && size === stretch.size;
+      return canGoOn && sha256 === digest.sha256 && size === digest.size;
     });
     const age = this.#api.clock.now() - saved.startedAt;
     return isSame && age >= 0 && age < (saved.complete ? KEPT_FOR : OPEN_FOR) ? saved : undefined;

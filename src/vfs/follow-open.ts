@@ -23,7 +23,7 @@ export function followOpen(
     const file = outbox.working(inode);
     if (rewritten && file) handles.share(node, file);
     const shown = handles.file(node);
-    if (shown?.isUnlinked || shown?.aside) cameBack.push(inode);
+    if (shown?.isUnlinked || shown?.detachedPlace) cameBack.push(inode);
   }
   return cameBack;
 }

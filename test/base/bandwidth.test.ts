@@ -199,7 +199,7 @@ t.test('a source that fails, fails the stream; a reader that goes destroys the s
   t.ok(from.destroyed);
 });
 
-t.test('who waits goes before who does not, whoever asked first', async (t) => {
+t.test('who waits goes before who does not, in any order of asking', async (t) => {
   const { time, limiter } = setUp({ bytes_per_second: 10 * KIB });
   const order: string[] = [];
   const take = (name: string, isUrgent: boolean, signal = none) =>

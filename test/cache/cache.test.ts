@@ -249,7 +249,7 @@ t.test('a storage that has another size is refused, and nothing of it is kept', 
         await eventually(() => !blob.whole, 'dropped');
       } else {
         t.ok(isFailure(failure, 'wrong-size'), `lie ${lie}`);
-        t.match((failure as Failure).line, /file-1 where Procore says 100000/);
+        t.match((failure as Failure).line, /file-1, but Procore says 100000/);
       }
       t.equal(blob.whole, false);
       blob.close();

@@ -61,7 +61,7 @@ t.test('what is not the version is never handed out or kept, and its URL is rene
   }
 });
 
-t.test('one such reply among others is not seen by whoever reads', async (t) => {
+t.test('one such reply among others is not seen by a reader', async (t) => {
   for (const kind of ['gzip', 'html page', 'chunked html page', 'chunked and short', 'etag of another'] as const) {
     const { storage, cache } = await hostileContent(t, 1);
     const blob = cache.open(storage.version(1, 3 * MIB));

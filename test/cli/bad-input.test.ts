@@ -49,7 +49,7 @@ const rows: readonly Row[] = [
     name: 'a wrong secret, when the connection is added',
     words: (scene) => add(scene),
     input: 'wrong',
-    says: /refused the sign-in of "Another": .+; check client id and secret/,
+    says: /refused the sign-in of "Another": .+; check the client id and the secret/,
   },
   {
     name: 'a wrong secret, when a new project is mounted',
@@ -83,7 +83,7 @@ const rows: readonly Row[] = [
   {
     name: 'an ambiguous project',
     words: ({ mnt, simulator: { ready } }) => ['mount', `Procore:${ready.projects[0]!.name}`, mnt],
-    says: /2 projects are called ".+" \(\d+, \d+\); name one by its id/,
+    says: /2 projects are called ".+" \(\d+, \d+\); name the project by its id/,
   },
   {
     name: 'a folder that the project has not',
@@ -127,13 +127,13 @@ const rows: readonly Row[] = [
     name: 'a state folder of somebody else',
     as: 'eve',
     words: ({ source, mnt, machine }) => ['mount', source, mnt, '--state', machine.state('root')],
-    says: /state belongs to another user \(uid 0\); run this as that user or name another folder with --state/,
+    says: /state belongs to another user \(uid 0\); run this as that user, or name another folder with --state/,
   },
   {
     name: 'secrets that others can read',
     arrange: (scene) => chmodSync(secretOf(scene), 0o644),
     words: mount,
-    says: /may be read or changed by others \(mode 0644\); run `chmod go-rwx/,
+    says: /other users may read or change \S+ \(mode 0644\); run `chmod go-rwx/,
     restore: (scene) => chmodSync(secretOf(scene), 0o600),
   },
   {
@@ -195,7 +195,7 @@ const rows: readonly Row[] = [
     name: 'a second connection of the same name',
     words: (scene) => add(scene).map((word) => (word === 'Another' ? 'Procore' : word)),
     input: 'any',
-    says: /a connection "Procore" exists; choose another name/,
+    says: /there is a connection "Procore" already; choose another name/,
   },
 ];
 
@@ -280,7 +280,7 @@ const machines: readonly {
     name: '/dev/fuse of mode 0600, as an ordinary user',
     settings: { device: '0600' },
     as: 'alice',
-    says: /\/dev\/fuse may not be opened by this user \(mode 0600\).*; run `chmod 0666 \/dev\/fuse` as root/,
+    says: /this user may not open \/dev\/fuse \(mode 0600\).*; run `chmod 0666 \/dev\/fuse` as root/,
   },
   {
     name: 'no fusermount3, as an ordinary user',

@@ -73,7 +73,7 @@ t.test('an account is added, tested, signed in again and removed', async (t) => 
     t.match(await browser.text(), /not signed in/);
     const { code, stderr } = await waiting.ended;
     t.equal(code, 1);
-    t.match(stderr, /asked for twice: another user of this machine may have been first; try again/);
+    t.match(stderr, /opened twice: another user of this machine may have been first; try again/);
   });
 
   await t.test('by a code, on a machine without a browser', async (t) => {
@@ -94,8 +94,13 @@ t.test('an account is added, tested, signed in again and removed', async (t) => 
     const noSecret = fresh.filter((word) => word !== '-' && word !== '--client-secret-file');
     const prompt = ['connections', 'add', 'New', '--client-id', 'x', '--client-secret-file', 'prompt'];
     const cases: [words: string[], input: string, code: number, says: RegExp][] = [
-      [addWords(server, 'Site', ...person), secret, 1, /a connection "Site" exists; choose another name/],
-      [[...fresh, ...person, '--no-browser'], `${secret}\nmistyped\n`, 1, /did not accept the .* code.*good once/],
+      [addWords(server, 'Site', ...person), secret, 1, /there is a connection "Site" already; choose another name/],
+      [
+        [...fresh, ...person, '--no-browser'],
+        `${secret}\nmistyped\n`,
+        1,
+        /did not accept the .* code.*can be used once/,
+      ],
       [[...fresh, ...person, '--no-browser'], secret, 2, /no authorization code was given/],
       [[...fresh, '--grant', 'password'], secret, 2, /--grant password/],
       [[...fresh, '--port', '99999', ...person], secret, 2, /no port/],

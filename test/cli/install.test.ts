@@ -70,7 +70,7 @@ t.test('install and uninstall touch only what is theirs', { skip }, async (t) =>
   writeFileSync(helper, '#!/bin/sh\necho of somebody else\n');
   for (const command of ['install', 'uninstall']) {
     const ran = await machine.procorefs([command, '--prefix', prefix]);
-    t.strictSame(wrongInRefusal(ran, /mount\.procorefs exists and is not ours; look at it/), []);
+    t.strictSame(wrongInRefusal(ran, /mount\.procorefs exists and was not made by procorefs; check it/), []);
   }
   t.equal(readFileSync(helper, 'utf8'), '#!/bin/sh\necho of somebody else\n', 'it is as it was');
   const denied = await machine.procorefs(['install', '--prefix', join(machine.folder, 'other')], { as: 'eve' });
@@ -104,7 +104,7 @@ t.test('install refuses what others than root can change, and so does the helper
     await machine.run('sh', ['-c', change]);
     for (const ran of [await install(), await help()]) {
       t.strictSame(
-        wrongInRefusal(ran, /^procorefs: root would run what others can change: \/opt.+; put Node /),
+        wrongInRefusal(ran, /^procorefs: root would run files that other users can change: \/opt.+; put Node /),
         [],
         what,
       );
@@ -126,9 +126,9 @@ t.test('a folder that is open to all may lie above, as long as nobody puts modul
   t.match((await help()).stderr, /there is no connection "Procore"/);
   await machine.run('sh', ['-c', `mkdir ${INSTALLED}/node_modules; chown 65534 ${INSTALLED}/node_modules`]);
   for (const ran of [await install(), await help()])
-    t.match(ran.stderr, /others can change: \/opt\S*\/node_modules \(uid 65534/);
+    t.match(ran.stderr, /other users can change: \/opt\S*\/node_modules \(uid 65534/);
   await machine.run('sh', ['-c', `rmdir ${INSTALLED}/node_modules; chmod 0777 ${INSTALLED}`]);
-  t.match((await install()).stderr, /others can change: \/opt\S* \(uid 0, mode 777\)/, 'without the sticky bit');
+  t.match((await install()).stderr, /other users can change: \/opt\S* \(uid 0, mode 777\)/, 'without the sticky bit');
   await machine.run('sh', ['-c', `chmod 1777 ${INSTALLED}; rm -r ${INSTALLED}/app/node_modules/fuse-native`]);
   t.match((await install()).stderr, /mode 1777/, 'Node would look for a missing package there');
 });
@@ -137,5 +137,5 @@ t.test('a checkout of a user is not what root installs', { skip }, async (t) => 
   const machine = await Machine.create(t, { device: '0600', installed: true });
   await machine.run('sh', ['-c', `chown -R 65534 ${INSTALLED}/app`]);
   const ran = await machine.procorefs(['install', '--prefix', join(machine.folder, 'sbin')]);
-  t.strictSame(wrongInRefusal(ran, /others can change: \/opt\S* \(uid 65534, mode \d+\); /), []);
+  t.strictSame(wrongInRefusal(ran, /other users can change: \/opt\S* \(uid 65534, mode \d+\); /), []);
 });

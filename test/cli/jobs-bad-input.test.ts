@@ -110,7 +110,7 @@ t.test('what cannot be a job is refused in one line, and no job is kept', async 
     t.notMatch(said.line, /\n/, 'in one line');
   }
   await fails(t, installation, ['jobs', 'add', 'x', '--from', from, '--to', to, '--set', 'colour=red'], {
-    line: /transfer.colour: no such key; correct what is named/,
+    line: /transfer.colour: no such key; correct the key that is named/,
   });
   t.strictSame(JSON.parse(await installation.must(['jobs', 'list', '--json'])), []);
   t.strictSame(contentOf(to), {});
@@ -131,11 +131,11 @@ t.test(
     await installation.must(['jobs', 'add', 'out', '--from', from, '--to', disk.path, '--set', one]);
 
     disk.remount('ro');
-    await fails(t, installation, run, { line: /"out" ended as failed to start.* does not permit writing/ });
+    await fails(t, installation, run, { line: /"out" ended as failed to start.*no permission on .* for writing/ });
     t.strictSame(readdirSync(disk.path), []);
 
     disk.remount('rw');
-    await fails(t, installation, run, { line: /"out" ended as failed.*(full|no room)/ });
+    await fails(t, installation, run, { line: /"out" ended as failed.*(full|no space)/ });
     const whole = (): string[] => readdirSync(disk.path).filter((name) => !name.startsWith('.procorefs-'));
     t.strictSame(whole(), ['1.txt'], 'what was whole is there, nothing half');
     disk.remount('size=8m');

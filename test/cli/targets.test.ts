@@ -21,7 +21,7 @@ t.test('a target is a connection: added, tested, shown and removed like an accou
   t.match(JSON.parse(tested.stdout), { writable: true, rules: { resumes: true, platform: 'linux' }, free: Number });
   const asProject = await installation.procorefs(['projects', 'share']);
   t.equal(asProject.code, 1);
-  t.match(asProject.stderr, /^procorefs: the connection "share" is a target \(fs\), no account at Procore; .*\n$/);
+  t.match(asProject.stderr, /^procorefs: the connection "share" is a target \(fs\), not an account at Procore; .*\n$/);
   t.equal((await installation.procorefs(['connections', 'remove', 'share'])).code, 0);
   t.strictSame(JSON.parse((await installation.procorefs(['connections', 'list', '--json'])).stdout), []);
 });
@@ -43,7 +43,7 @@ t.test('a password is seen by nobody, and what does not work is not kept', async
   ];
   const refused = await installation.procorefs(add(wrong));
   t.equal(refused.code, 1);
-  t.match(refused.stderr, /^procorefs: webdav: refuses the account: .*; sign in again .*\n$/);
+  t.match(refused.stderr, /^procorefs: webdav: refuses the sign-in of the account: .*; sign in again .*\n$/);
   t.strictSame(readdirSync(join(installation.state, 'connections')), [], 'nothing is kept of it');
   t.strictSame(readdirSync(join(installation.state, 'secrets')), []);
   const added = await installation.procorefs(add(right));

@@ -14,7 +14,7 @@ import { parseIndexPage, parseJson } from '#src/procore/rows.js';
 import { Body } from '#src/procore/transport/body.js';
 import { ServerFolder } from '../support/target-servers.js';
 
-/** What a host of the inner network answers to whoever asks it, and what only its own people may read. */
+/** What a host of the inner network answers to every client, and what only its own people may read. */
 const CANARY = 'inner-canary-4711';
 const BODIES: readonly (readonly [string, string])[] = [
   ['text/html', `<html><body><h1>Admin</h1><p>token ${CANARY}</p></body></html>`],

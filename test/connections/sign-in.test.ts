@@ -111,7 +111,7 @@ t.test('signing in at the simulated Procore', async (t) => {
     }
   });
 
-  t.test('whoever does not know the state is not listened to', async (t) => {
+  t.test('a request without the state is ignored', async (t) => {
     const { granted, person } = await byRedirect(async (url, redirectUri) => {
       const state = new URL(url).searchParams.get('state')!;
       t.ok(state.length >= 32);
@@ -148,7 +148,7 @@ t.test('signing in at the simulated Procore', async (t) => {
     const ask = async () => new Secret('mistyped');
     await t.rejects(
       signInByCode(client, () => undefined, ask, soon()),
-      { code: 'code-refused', line: /good once/ },
+      { code: 'code-refused', line: /can be used once/ },
     );
   });
 

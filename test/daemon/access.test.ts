@@ -174,7 +174,7 @@ t.test('fsync=remote returns when Procore has it, and says EIO with the reason w
   await file.write(' twice');
   await simulator.admin.switches({ 'project-access': 'not-permitted' });
   await t.rejects(file.sync(), { code: 'EIO' });
-  t.match(installation.log(), /ledger.txt is on this disk, but not at Procore yet: .*permit/);
+  t.match(installation.log(), /ledger.txt is saved on this machine, but is not at Procore yet: .*permit/);
   await simulator.admin.switches({ 'project-access': 'write' });
   await file.sync();
   await file.close();

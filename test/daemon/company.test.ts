@@ -53,7 +53,7 @@ function openFilesOf(pid: number): string[] {
 }
 
 const companyLines = (installation: Installation): number =>
-  installation.log().split('the projects of a company cannot be changed here').length - 1;
+  installation.log().split('projects cannot be changed in a mount of a company').length - 1;
 
 for (const driver of ['kernel', 'fuse-native'])
   t.test(`${driver}: 300 projects in one mount`, async (t) => {

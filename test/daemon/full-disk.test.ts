@@ -202,6 +202,6 @@ t.test(
     await installation.ended();
     project.fill();
     const refused = await installation.procorefs(['mount', project.source, mnt]);
-    t.match(refused.stderr, /there is no room for .* on .*; make room there/, 'what cannot start says why');
+    t.match(refused.stderr, /there is no space for .* on .*; free some space there/, 'what cannot start says why');
   },
 );

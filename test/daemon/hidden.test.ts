@@ -234,11 +234,11 @@ t.test('restore: by where it was; what has the place meanwhile, or is not there,
     t.match(stderr, what);
   };
   await admin.reset();
-  await refused(/another item is at \/gone\.txt by now; rename or move/, 'gone.txt');
-  await refused(/another item is at \/gone\.txt by now/, '.procore', 'recycle', 'gone.txt');
+  await refused(/another item is at \/gone\.txt; rename or move/, 'gone.txt');
+  await refused(/another item is at \/gone\.txt;/, '.procore', 'recycle', 'gone.txt');
   t.equal(await calls(), 0, 'no call finds what is known');
   await rm(join(mnt, 'gone.txt'));
-  await refused(/nothing that was \/never\.txt is in the recycle bin/, 'never.txt');
+  await refused(/the recycle bin has no item that was at \/never\.txt/, 'never.txt');
   await refused(/its folder is not there either: restore that first/, 'Old', 'flat.txt');
   await refused(/comes back with cp/, '.procore', 'versions', 'Plans', 'A-101.pdf', '1.pdf');
   t.equal((await admin.calls()).status4xx, 0);
@@ -288,5 +288,5 @@ t.test('where the server says of deleted items only that they are in the bin', a
   await admin.change({ op: 'delete', path: 'unseen.txt' });
   await installation.must(['refresh', join(mnt, '.procore', 'recycle')]);
   const { stderr } = await installation.procorefs(['restore', join(mnt, 'unseen.txt')]);
-  t.match(stderr, /Procore does not give \/unseen\.txt back.*; restore it in Procore/);
+  t.match(stderr, /Procore refuses to restore \/unseen\.txt.*; restore it in Procore/);
 });

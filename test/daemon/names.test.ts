@@ -126,7 +126,7 @@ t.test('what breaks a rule already stays readable, writable, and can be moved to
   t.equal(await readFile(at('plan: old.txt'), 'utf8'), 'plan: old.txt');
   await writeFile(at('plan: old.txt'), 'written');
   await writeFile(at('folder: old', 'inner.txt'), 'inner');
-  // As sed -i and rsync save, and as editors do that put the old file aside.
+  // As sed -i and rsync save, and as editors do that move the old file away.
   await writeFile(at('.by rename.txt.AbC123'), 'saved');
   await rename(at('.by rename.txt.AbC123'), at('by rename: old.txt'));
   await rename(at('anew: old.txt'), at('anew: old.txt~'));

@@ -2,7 +2,7 @@ import t from 'tap';
 import { outboxFindings } from '#src/daemon/health/outbox-findings.js';
 import type { UploadLine } from '#src/outbox/uploads-view.js';
 
-t.test('whoever is not to read of every item is told of changes without their names', (t) => {
+t.test('a user who may not see every item is told of changes without their names', (t) => {
   const line = (needs: 'person' | 'permission'): UploadLine =>
     ({
       path: 'Secret/salaries.xlsx',

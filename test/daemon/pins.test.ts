@@ -88,7 +88,10 @@ t.test('what is pinned is here, stays here, and is current', async (t) => {
   t.equal(await attribute(join(mnt, 'other 0.bin'), 'maybe'), 'EINVAL');
   const whole = await installation.procorefs(['pin', mnt]);
   t.equal(whole.code, 1);
-  t.match(whole.stderr, /cannot be pinned: all that is pinned would be 4\d MiB, and the cache holds 24 MiB/);
+  t.match(
+    whole.stderr,
+    /cannot be pinned: together with what is pinned already it is 4\d MiB, and the cache holds 24 MiB/,
+  );
   t.equal(await attribute(join(mnt, 'other 0.bin'), '1'), '', 'a file alone');
   await isHere();
   t.equal((await daemon.status()).pins.items, 2);

@@ -30,7 +30,7 @@ t.test(
     t.equal((await stat(file)).size, bytes.length);
     t.ok(bytes.equals(await readFile(file)), 'what was read reads again');
 
-    await until(() => logged(installation.state).some((line) => /hour are spent .*until 2\d{3}-/.test(line)));
+    await until(() => logged(installation.state).some((line) => /hour are used up .*until 2\d{3}-/.test(line)));
     const text = await installation.must(['status', mnt]);
     t.match(text, /^ {2}hour +0 of 3600 calls left, reset \S+/m);
     t.match(text, /^ {2}waiting +1 call background, for \d+ s GET /m, 'the crawl waits');

@@ -458,27 +458,30 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     t.equal(String(await readAll(target(), 'waste/back/file')), 'three', 'and can be brought back');
   });
 
-  t.test('what is in the trash stays as long as was noted when it went there, whoever empties it', async (t) => {
-    await place('notes');
-    const gone = async (days: number, job: string): Promise<void> => {
-      await write(target(), 'notes/file', Buffer.from(job));
-      const trash = { day: '2025-03-01', days, job, by: `the job "${job}"` };
-      await discard(target(), 'notes/file', { trash });
-    };
-    await gone(2, 'short');
-    await gone(90, 'long');
-    await write(target(), 'notes/file', Buffer.from('old'));
-    await write(target(), 'notes/file', Buffer.from('new'), trashOf('2025-03-02', 3));
-    const empty = async (today: string, days: number) => {
-      fixture().settle?.();
-      return target().emptyTrash({ today, days }, signal);
-    };
-    t.strictSame(await empty('2025-03-05', 0), [], 'not yet');
-    t.strictSame(await empty('2025-03-20', 1), [{ day: '2025-03-02', days: 3, jobs: ['a-job'] }]);
-    t.equal(String(await readAll(target(), '.procorefs-trash/2025-03-01/notes/file')), 'short');
-    t.strictSame(await empty('2025-06-01', 1), [{ day: '2025-03-01', days: 90, jobs: ['long', 'short'] }]);
-    t.strictSame(await empty('2025-06-01', 1), []);
-  });
+  t.test(
+    'what is in the trash stays as long as was noted when it went there, for every job that empties it',
+    async (t) => {
+      await place('notes');
+      const gone = async (days: number, job: string): Promise<void> => {
+        await write(target(), 'notes/file', Buffer.from(job));
+        const trash = { day: '2025-03-01', days, job, by: `the job "${job}"` };
+        await discard(target(), 'notes/file', { trash });
+      };
+      await gone(2, 'short');
+      await gone(90, 'long');
+      await write(target(), 'notes/file', Buffer.from('old'));
+      await write(target(), 'notes/file', Buffer.from('new'), trashOf('2025-03-02', 3));
+      const empty = async (today: string, days: number) => {
+        fixture().settle?.();
+        return target().emptyTrash({ today, days }, signal);
+      };
+      t.strictSame(await empty('2025-03-05', 0), [], 'not yet');
+      t.strictSame(await empty('2025-03-20', 1), [{ day: '2025-03-02', days: 3, jobs: ['a-job'] }]);
+      t.equal(String(await readAll(target(), '.procorefs-trash/2025-03-01/notes/file')), 'short');
+      t.strictSame(await empty('2025-06-01', 1), [{ day: '2025-03-01', days: 90, jobs: ['long', 'short'] }]);
+      t.strictSame(await empty('2025-06-01', 1), []);
+    },
+  );
 
   t.test('what has a long name comes back where a run was killed, and leaves, under its whole name', async (t) => {
     const name = `${'w'.repeat(200)}.txt`;

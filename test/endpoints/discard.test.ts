@@ -24,7 +24,7 @@ import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { rulesOf } from '#src/endpoints/rules.js';
 import type { Target } from '#src/endpoints/target.js';
 import { unmountAfter } from '../support/afterwards.js';
-import { TRASH } from '../support/aside-victim.js';
+import { TRASH } from '../support/detached-victim.js';
 import { contentOf } from '../support/jobs.js';
 import { Quirky } from '../support/quirky-targets.js';
 import { ServerFolder, serveSsh } from '../support/target-servers.js';
@@ -291,7 +291,7 @@ t.test('what comes into a folder that was moved away for good comes back with it
   t.strictSame(readdirSync(folder), []);
 });
 
-t.test('nobody who lists takes a part that another one writes, or what another one moves aside', async (t) => {
+t.test('nobody who lists takes a part that another one writes, or what another one detaches', async (t) => {
   const folder = join(top, 'two at once');
   mkdirSync(folder);
   const storage = new Quirky(folder, { title: 'two at once' });
@@ -323,7 +323,7 @@ t.test('nobody who lists takes a part that another one writes, or what another o
 
   for (const [part, isOld] of [
     ['a-2020-01-01', true],
-    // As former versions called what they moved aside: perhaps nobody has looked at it.
+    // As former versions called what they detached: perhaps nobody has looked at it.
     ['aside-b-2020-01-01', false],
     ['aside-c', false],
     ['d', true],

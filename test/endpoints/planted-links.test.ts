@@ -12,7 +12,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
-import { TRASH } from '../support/aside-victim.js';
+import { TRASH } from '../support/detached-victim.js';
 import { ServerFolder, serveSsh } from '../support/target-servers.js';
 import { failsWith, signal } from './conformance.js';
 

@@ -19,7 +19,7 @@ import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { StorageStaging } from '#src/endpoints/remote/staging.js';
-import { openWatched, save, TRASH } from '../support/aside-victim.js';
+import { openWatched, save, TRASH } from '../support/detached-victim.js';
 import { contentOf } from '../support/jobs.js';
 import { Quirky } from '../support/quirky-targets.js';
 import { failsWith, listed, signal } from './conformance.js';
@@ -76,7 +76,7 @@ t.test('a file in place of a folder keeps nobody waiting for ever', async (t) =>
   t.strictSame(
     (await listed(whole, 'moved')).map((item) => item.name),
     ['file'],
-    'what stayed aside comes back',
+    'what stayed detached comes back',
   );
   await whole.close();
 });

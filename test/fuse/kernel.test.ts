@@ -199,7 +199,7 @@ t.test('a thousand notifications during many slow requests end, as do the reques
   await Promise.all(notices);
 });
 
-t.test('whoever waits can be interrupted; others go on; what comes too late is given back', async (t) => {
+t.test('a waiting caller can be interrupted; others go on; what comes too late is given back', async (t) => {
   const fs = new MemoryFileSystem();
   const file = fs.file(fs.root, 'file', 'content');
   fs.file(fs.root, 'other', 'other');
@@ -207,7 +207,7 @@ t.test('whoever waits can be interrupted; others go on; what comes too late is g
   for (const operation of ['read', 'open'] as const) {
     const wait = gate(fs, operation, file.node);
     const cats = ['SIGINT', 'SIGTERM', 'SIGKILL'].map((signal) => ({ signal, ...program('cat', `${mnt}/file`) }));
-    // The kernel asks for a page once, whoever wants it.
+    // The kernel asks for a page once, for all readers.
     const expected = operation === 'read' ? 1 : 3;
     await until(() => wait.entered() >= expected);
     t.equal(await client.text(`${mnt}/other`), 'other', 'others are served');

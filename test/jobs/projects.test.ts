@@ -107,7 +107,7 @@ t.test('a project that the account may only read is known before the first call 
     const { id } = await add({ transfer_type: 'copy', source: ends.disk, destination });
     t.match(await engine.run(id, 'manual'), {
       status: 'failed_to_start',
-      reason: /does not permit writing: the account may only read there/,
+      reason: /no permission on .* for writing: the account may only read there/,
       calls: 0,
     });
   }

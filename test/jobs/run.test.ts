@@ -26,7 +26,7 @@ t.test('copy: the first run takes everything, the second nothing, the third what
   t.match(readFileSync(join(third.stats.report!, 'items.csv'), 'utf8'), /one.txt,one.txt,file,copy,success/);
 });
 
-t.test('whoever sees that a run has ended finds its report', async (t) => {
+t.test('a run that shows as ended has its report', async (t) => {
   const folders = new Folders(t);
   put(folders.a, { 'one.txt': '1' });
   const job = folders.add();

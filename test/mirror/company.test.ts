@@ -77,7 +77,7 @@ t.test('names of projects are unique, can stand on Linux, and stay', async (t) =
     'what is not listed is gone, the others stay what they are',
   );
   t.ok(at.store.isGone(asProjectId(10)));
-  t.equal(at.store.get(asProjectId(10))?.name, 'Tower', 'whoever has a file of it open goes on');
+  t.equal(at.store.get(asProjectId(10))?.name, 'Tower', 'programs with an open file of it go on');
   const renamed = without.map((one) => (one.id === 30 ? project(30, 'Bridge') : one));
   t.strictSame(at.store.replace(renamed, NOW + 4), [{ before: 'Tower (30)', after: 'Bridge' }]);
 });

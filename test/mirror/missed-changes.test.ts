@@ -57,7 +57,7 @@ function learned(
   replies: readonly (readonly RemoteItem[])[],
   of: 'one poll' | 'polls' = 'polls',
 ): Learned {
-  const folder = mkdtempSync(join(tmpdir(), 'procorefs-silence-'));
+  const folder = mkdtempSync(join(tmpdir(), 'procorefs-missed-'));
   const db = openDatabase(join(folder, 'mirror.db'), mirrorOptions);
   t.teardown(() => {
     db.close();

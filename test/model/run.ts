@@ -39,7 +39,7 @@ export class ModelRun {
   #draining: Promise<unknown> | undefined;
   /** What has gone up is not known: neither are identities, until everything has. */
   #isUnsure = false;
-  /** For whoever looks at a failure. */
+  /** For the reader of a failure. */
   readonly done: string[] = [];
 
   constructor(scene: ModelScene, top: string) {

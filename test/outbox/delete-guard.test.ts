@@ -20,7 +20,7 @@ const TEN_MINUTES = 600_000;
 
 type Kind = 'deletion' | 'version' | 'new' | 'folder' | 'released';
 
-/** A change of some kind; the brake looks at nothing else of it. */
+/** A change of some kind; the delete guard looks at nothing else of it. */
 function change(inode: number, kind: Kind): Intent {
   const base = made(asInode(inode), ROOT_INODE, 'name', kind === 'folder', 0, 'who');
   const known = { remoteId: inode as RemoteId, baseVersion: (kind === 'folder' ? 0 : 1) as VersionId };
@@ -49,14 +49,14 @@ const step = fc.oneof(
 t.test(
   'what was taken away in ten minutes counts with what waits, also after a new start; once on it stays on',
   async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'procorefs-test-brake-'));
+    const folder = mkdtempSync(join(tmpdir(), 'procorefs-test-guard-'));
     t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     let runs = 0;
     fc.assert(
       fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
         const database = openDatabase(join(folder, `${runs++}.db`), outboxOptions);
         database.pragma('synchronous = OFF');
-        let brake = new DeleteGuard(LIMIT, new DeleteGuardRecord(database, silentLog));
+        let guard = new DeleteGuard(LIMIT, new DeleteGuardRecord(database, silentLog));
         const waiting = new Map<number, Kind>();
         const sent: { at: number; count: number }[] = [];
         let isOn = false;
@@ -66,25 +66,25 @@ t.test(
           now++;
           if (one.op === 'look') {
             waiting.set(one.inode, one.kind);
-            brake.lookAt(asInode(one.inode), change(one.inode, one.kind));
+            guard.lookAt(asInode(one.inode), change(one.inode, one.kind));
           } else if (one.op === 'none') {
             waiting.delete(one.inode);
-            brake.lookAt(asInode(one.inode), undefined);
+            guard.lookAt(asInode(one.inode), undefined);
           } else if (one.op === 'sent') {
             sent.push({ at: now, count: one.kinds.filter(takes).length });
-            brake.passed(
+            guard.passed(
               one.kinds.map((sort, n) => change(100 + n, sort)),
               now,
             );
           } else if (one.op === 'time') now += one.ms;
           else {
-            brake = new DeleteGuard(LIMIT, new DeleteGuardRecord(database, silentLog));
-            for (const [inode, sort] of waiting) brake.lookAt(asInode(inode), change(inode, sort));
+            guard = new DeleteGuard(LIMIT, new DeleteGuardRecord(database, silentLog));
+            for (const [inode, sort] of waiting) guard.lookAt(asInode(inode), change(inode, sort));
           }
           const held = [...waiting.values()].filter(takes).length;
           const before = sent.reduce((sum, { at, count }) => (at >= now - TEN_MINUTES ? sum + count : sum), 0);
           isOn = held > 0 && (isOn || held + before >= LIMIT);
-          if (brake.isOn(now) !== isOn) return false;
+          if (guard.isOn(now) !== isOn) return false;
         }
         database.close();
         return true;
@@ -129,7 +129,7 @@ t.test('what one command deletes is seen whole before the first of it goes', asy
   for (const item of items) outbox.unlink(item, 1000);
   const left = await scheduler.drain(AbortSignal.timeout(60_000));
   t.equal(left.length, 10);
-  t.ok(scheduler.braked);
+  t.ok(scheduler.isGuardOn);
   t.equal(calls, 0);
   t.strictSame(await atServer(open), ten);
 });
@@ -174,13 +174,13 @@ t.test('when the last of what is held is discarded or released, what waited besi
   discard(outbox, held.slice(1));
   outbox.events.emit('changed');
   await scheduler.drain(AbortSignal.timeout(60_000));
-  t.ok(scheduler.braked, 'not while one is held');
+  t.ok(scheduler.isGuardOn, 'not while one is held');
   // A drain that ends has everything looked at anew.
   await new Promise((resolve) => setTimeout(resolve, 200));
   discard(outbox, held);
   outbox.events.emit('changed');
-  await until(() => !scheduler.braked);
-  t.ok(scheduler.isUnderWay(folder) || !outbox.intents.get(folder), 'it goes with the brake');
+  await until(() => !scheduler.isGuardOn);
+  t.ok(scheduler.isUnderWay(folder) || !outbox.intents.get(folder), 'it goes with the guard');
   await open.drain();
   t.strictSame(await atServer(open), ten);
 });

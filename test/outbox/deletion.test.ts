@@ -385,7 +385,7 @@ t.test('what cannot be brought back at once is brought back later, and said', as
   );
   const left = await scene.left();
   const file = left.find(({ name, state }) => name === 'a.txt' && state === 'failed');
-  t.match(file, { reason: /does not give it back.*restore it in Procore/ });
+  t.match(file, { reason: /refuses to restore it.*restore it in Procore/ });
   await admin.switches({ restore: 'by-parent-id' });
   await files.write('other.txt', 'x');
   await scene.change({ op: 'create', path: 'a.txt', content: 'took its name' });

@@ -9,7 +9,7 @@ import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject } from '../support/project.js';
 
 const WAITING = { settle: 3_600_000, deleteDelay: 3_600_000 };
-/** Milliseconds after which the bytes that were acknowledged go to the platter. */
+/** Milliseconds after which the bytes that were acknowledged go to stable storage. */
 const REST = 5000;
 
 const intentOf = (open: OpenProject, name: string): Intent =>
@@ -100,7 +100,7 @@ t.test('what a program wrote to a file that was moved over another one is not th
   appendFileSync(outbox.staging.path(file.inode), ' past the daemon');
   const again = await open.reopen();
   t.equal(String(await new Files(again.fileSystem).read('b')), 'a', 'nobody closed it');
-  const aside = join(again.folder, 'lost+found');
-  const kept = readdirSync(aside).map((name) => readFileSync(join(aside, name), 'utf8'));
+  const lost = join(again.folder, 'lost+found');
+  const kept = readdirSync(lost).map((name) => readFileSync(join(lost, name), 'utf8'));
   t.strictSame(kept, ['a past the daemon']);
 });

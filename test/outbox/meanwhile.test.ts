@@ -202,7 +202,7 @@ t.test('what people and others do while a change is on its way', async (t) => {
     t.notOk((await files.list('')).some((name) => name.startsWith('interrupted (')));
   });
 
-  await t.test('the bytes of what goes up are on the platter', async (t) => {
+  await t.test('the bytes of what goes up are on stable storage', async (t) => {
     await files.write('volatile', 'x');
     const volatile = (): boolean => intents().some((one) => one.name === 'volatile' && one.volatile !== undefined);
     t.ok(volatile(), 'not before');

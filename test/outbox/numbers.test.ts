@@ -157,7 +157,7 @@ t.test('an older copy of the mirror: what waits is where it belongs, and goes th
     putBack();
     for (const name of ['x', 'y'])
       await admin.change({ op: 'create', parents: true, path: `${name}/1.txt`, content: name });
-    // Whoever changed last is seen last.
+    // The item that changed last is seen last.
     await admin.change({ op: 'rename', path: 'seen', to: 'later' });
   });
   await polled(project, 'y/1.txt');

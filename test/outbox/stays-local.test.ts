@@ -50,7 +50,7 @@ t.test('the deletion of what went to the trash is held with others, and given up
       ['c.txt', true],
     ],
   );
-  t.ok(scheduler.braked);
+  t.ok(scheduler.isGuardOn);
   discard(
     outbox,
     left.map(({ inode }) => inode),

@@ -65,7 +65,7 @@ async function save(path: string, content: Buffer, flags: string, sync: boolean)
   const file = await open(path, flags);
   try {
     const part = Math.ceil(content.length / 3);
-    // write(2) may take less than it was given: whoever does not look has saved something else.
+    // write(2) may take less than it was given: a program that ignores the result has saved something else.
     for (let at = 0; at < content.length; )
       at += (await file.write(content, at, Math.min(part, content.length - at), at)).bytesWritten;
     await file.truncate(content.length);

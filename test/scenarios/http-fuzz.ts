@@ -7,7 +7,7 @@ import { simulator } from '../support/simulator.js';
 import type { Scenario } from './scenarios.js';
 
 const PASSWORD = 'canary-password-5b1d';
-/** Must stand in no reply, whoever asks for whatever. */
+/** Must be in no reply, to any user and any request. */
 const CANARIES = {
   'the password of a user': PASSWORD,
   'the address of a notice': 'canary-hook-91ce',

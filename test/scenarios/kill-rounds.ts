@@ -43,9 +43,9 @@ export interface KillFigures extends Counts {
   kills: number;
   remoteChanges: number;
   faults: number;
-  /** Files that were being written at a kill, and contents that were laid aside. */
+  /** Files that were being written at a kill, and contents that went to lost+found. */
   held: number;
-  aside: number;
+  lostAndFound: number;
   /** Changes that could not go up, and were given up. */
   left: number;
   lost: number;
@@ -62,7 +62,7 @@ export async function killRounds(t: Scenario, rounds: number, seed: number, worl
   t.comment(`${rounds} rounds, seed ${seed}`);
   const figures: KillFigures = {
     ...{ rounds: 0, kills: 0, remoteChanges: 0, faults: 0, acknowledged: 0, interrupted: 0, unseen: 0, perhapsSeen: 0 },
-    ...{ held: 0, aside: 0, left: 0, lost: 0, doubled: 0 },
+    ...{ held: 0, lostAndFound: 0, left: 0, lost: 0, doubled: 0 },
   };
   let left = rounds;
   let count = 0;
@@ -266,7 +266,7 @@ class Round {
       }
       this.#figures.lost += lost;
       this.#figures.doubled += doubled;
-      this.#figures.aside += this.#world.aside().length;
+      this.#figures.lostAndFound += this.#world.lostAndFound().length;
       this.#problems.push(...problems);
       if (this.#problems.length === 0) return;
       for (const one of history)
@@ -275,14 +275,14 @@ class Round {
         );
       for (const [path, sum] of shown ?? [])
         this.#say(`here: ${path} = ${sum === undefined ? 'a folder' : this.#ledger.nameOf(sum)}`);
-      for (const content of [...this.#waiting, ...this.#world.aside()]) this.#say(`waited: ${content.label}`);
+      for (const content of [...this.#waiting, ...this.#world.lostAndFound()]) this.#say(`waited: ${content.label}`);
       return;
     }
   }
 
   async #look() {
     const history = await this.#world.running.admin.history();
-    const waiting = [...this.#waiting, ...this.#world.aside()];
+    const waiting = [...this.#waiting, ...this.#world.lostAndFound()];
     const { lost, doubled, half } = this.#ledger.judge(this.#top, history, waiting);
     const problems = [
       ...lost.map((one) => `lost: ${one}`),
@@ -297,7 +297,7 @@ class Round {
 
   /** Nothing of this round is left for the next one. */
   async #clear(): Promise<void> {
-    this.#world.forgetAside();
+    this.#world.forgetLostAndFound();
     const { admin } = this.#world.running;
     const live = (await admin.tree({ hash: false })).filter(({ path }) => !path.includes('/') && path !== 'Schedules');
     for (const { path, type } of live) await admin.change({ op: 'delete', path, type });

@@ -109,7 +109,7 @@ export async function pressure(t: Scenario, rounds: number, seed: number): Promi
       Array.from({ length: PEOPLE }, async (_, person) => {
         for (let n = 0; n < DEEDS; n++)
           await deed(person).catch((error: NodeJS.ErrnoException) => {
-            // A document of that name shows under another one here: whoever takes the free one is too late.
+            // A document of that name shows under another one here: a program that takes the free one is too late.
             if (error.code === 'ENOENT' || error.code === 'EEXIST') return;
             if (error.code !== undefined && SCARCE.has(error.code)) told[error.code] = (told[error.code] ?? 0) + 1;
             else wrong.push(error.stack ?? error.message);

@@ -257,7 +257,7 @@ t.test('the service at an address, with its users', async (t) => {
     t.equal(other.status, 403);
     t.match(other.json.errors[0], { code: 'no-impersonation', description: /someone@else\.example/ });
     t.equal((await as('x', `/v1/connections/${source}/stats`)).status, 403);
-    t.equal((await as('x', '/v1/jobs')).status, 400, 'it is not passed over in silence');
+    t.equal((await as('x', '/v1/jobs')).status, 400, 'it is not ignored');
 
     for (const list of ['items', 'folders', 'links', 'auditing', 'security_map']) {
       const { json } = await ask(`/v1/transfers/${list}?job=${job}&fields=all`);

@@ -11,7 +11,7 @@ const BLOCK = 4096;
 /** Two disks as files: `before`, and `after` a power cut; a sync of the first is a flush of its cache. */
 class Disks extends WritableMemoryFileSystem {
   readonly #cache = Buffer.alloc(SIZE);
-  readonly #platter = Buffer.alloc(SIZE);
+  readonly #stored = Buffer.alloc(SIZE);
   readonly #unflushed = new Set<number>();
   readonly #before = this.file(this.root, 'before', this.#cache);
   readonly #after = this.file(this.root, 'after', Buffer.alloc(SIZE));
@@ -36,11 +36,11 @@ class Disks extends WritableMemoryFileSystem {
   cut(survives: number, seed: number): void {
     const random = randomBy(seed);
     for (const block of this.#unflushed) if (random() < survives) this.#keep(block);
-    this.#platter.copy(this.#after.version.content);
+    this.#stored.copy(this.#after.version.content);
   }
 
   #keep(block: number): void {
-    this.#cache.copy(this.#platter, block * BLOCK, block * BLOCK, (block + 1) * BLOCK);
+    this.#cache.copy(this.#stored, block * BLOCK, block * BLOCK, (block + 1) * BLOCK);
   }
 }
 

@@ -55,13 +55,13 @@ export class ForgetfulDisk {
     return disk;
   }
 
-  /** Everything written so far is on the platter. */
+  /** Everything written so far is on stable storage. */
   async sync(): Promise<void> {
     await must('sync', '-f', this.path);
   }
 
   /**
-   * The power goes; whoever uses the disk must have been killed. Mounts what is on the platter: what was flushed, and
+   * The power goes; the users of the disk must have been killed. Mounts what is on stable storage: what was flushed, and
    * of what was written since each block with this probability.
    */
   async cut(survives: number, seed: number): Promise<void> {

@@ -8,7 +8,7 @@ export interface Verdict {
 export interface Found {
   /** The content of each file of a live tree, by whatever names the file; each tree for itself. */
   readonly trees: readonly ReadonlyMap<string, string>[];
-  /** Contents that visibly wait for somebody: changes that are held, bytes that were laid aside. */
+  /** Contents that visibly wait for somebody: changes that are held, bytes that went to lost+found. */
   readonly waiting?: ReadonlySet<string>;
 }
 

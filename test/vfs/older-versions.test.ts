@@ -51,7 +51,7 @@ t.test('every version has a number of its own, whatever the server counts', asyn
   t.strictSame(await numbers([]), []);
 });
 
-t.test('versions are asked for once, by whoever asks at the same time, until there is a new one', async (t) => {
+t.test('versions are asked for once, also by several callers at the same time, until there is a new one', async (t) => {
   const { project, simulator } = await openProject(t);
   const { admin } = simulator;
   await admin.changes([

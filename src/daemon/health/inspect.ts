@@ -108,12 +108,12 @@ function outboxes(state: StateFolder, now: number): HealthFinding[] {
     const held = tryLock(join(folder, 'lock'));
     if (!held) return [];
     try {
-      const { count, since, braked } = leftInOutbox(folder);
+      const { count, since, heldCount } = leftInOutbox(folder);
       const at = { subject: key, connection: key.split('-')[0]! };
       const isOld = since !== undefined && now - since > OLD_CHANGE_MS;
       const where = `project ${key}`;
       const found =
-        braked > 0 ? heldFinding(where, braked) : isOld ? oldFinding(where, count, new Date(since)) : undefined;
+        heldCount > 0 ? heldFinding(where, heldCount) : isOld ? oldFinding(where, count, new Date(since)) : undefined;
       return found ? [{ ...at, ...found, message: `${found.message}, and it is not mounted` }] : [];
     } finally {
       held.release();

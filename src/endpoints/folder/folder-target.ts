@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { constants, lstat, mkdir, open, readdir, rename, rmdir, utimes } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
-import { asidesIn } from '../away.js';
+import { detachedIn } from '../away.js';
 import { type DetachedName, DetachedNames } from '../detached-names.js';
 import {
   byName,
@@ -49,7 +49,7 @@ export class FolderTarget implements Target {
   readonly #disk: GroupSync;
   readonly #batch = new BatchWriter();
   readonly #leaving: FolderLeaving;
-  readonly #asides = new DetachedNames();
+  readonly #detached = new DetachedNames();
 
   constructor(root: FolderRoot, rules: TargetRules) {
     this.#root = root;
@@ -82,7 +82,7 @@ export class FolderTarget implements Target {
       found = await this.#names(path, withOwn);
     }
     const { names, parts } = found;
-    this.#asides.listed(path, found.asides);
+    this.#detached.listed(path, found.detached);
     for (let start = 0; start < names.length; start += PARALLEL_STATS) {
       signal.throwIfAborted();
       // The folder is not kept open while the caller works: it must be possible to unmount a share.
@@ -105,17 +105,17 @@ export class FolderTarget implements Target {
     }
     if (withOwn)
       names.push(...own.filter((name) => !name.startsWith(PART_PREFIX)).map((name) => ({ name, broken: false })));
-    const { all, left } = asidesIn(own);
+    const { all, left } = detachedIn(own);
     const parts = own.filter((name) => name.startsWith(PART_PREFIX));
-    return { names: names.sort(byName), parts, asides: all, left };
+    return { names: names.sort(byName), parts, detached: all, left };
   }
 
-  isAside(path: string, signal: AbortSignal): Promise<boolean> {
+  isDetached(path: string, signal: AbortSignal): Promise<boolean> {
     checkPath(path, this.root);
     signal.throwIfAborted();
-    return this.#asides.has(path, async (folder): Promise<readonly DetachedName[]> => {
+    return this.#detached.has(path, async (folder): Promise<readonly DetachedName[]> => {
       try {
-        return (await this.#names(folder, false)).asides;
+        return (await this.#names(folder, false)).detached;
       } catch (error) {
         if (isFailure(error, 'target-missing')) return [];
         throw error;
@@ -276,7 +276,7 @@ export class FolderTarget implements Target {
 
   #checkRemoval(path: string): void {
     checkPath(path, this.root);
-    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
+    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'removing the root' });
   }
 
   discard(seen: TargetItem, options: DiscardOptions): Promise<void> {

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { lstat, mkdir, writeFile as putFile, readdir, rm, rmdir } from 'node:fs/promises';
 import { errnoOf, Failure, isFailure } from '../../base/errors.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, removeSeen, takeAway } from '../away.js';
-import { type AsideFolders, aside, type Leaver } from '../detached-names.js';
+import { type DetachedFolders, type Leaver, withHiddenPath } from '../detached-names.js';
 import { childPath, isAsExpected, isOwn, nameOf, parentOf, TRASH, trashPlace } from '../paths.js';
 import {
   type DiscardOptions,
@@ -65,7 +65,7 @@ export class FolderLeaving {
         })
       : found.identity;
     const place = trash && (await this.trashPlace(path, trash, signal));
-    await this.aside(path, { seen: before, trash }, async (away) => {
+    await this.withHiddenPath(path, { seen: before, trash }, async (away) => {
       if (!(await takeAway({ from: path, to: away, seen: before }, this.#movement, changed(), signal))) return;
       if (trash)
         return this.throwAway(away, path, trash.day, place).catch(async (error: unknown) => {
@@ -81,13 +81,13 @@ export class FolderLeaving {
     });
   }
 
-  readonly #asideFolders: AsideFolders = {
+  readonly #detachedFolders: DetachedFolders = {
     make: (path) => this.#root.folder(parentOf(path), ({ at }) => mkdir(at(nameOf(path)))),
     remove: (path) => this.#root.folder(parentOf(path), ({ at }) => rmdir(at(nameOf(path)))),
   };
 
-  aside<T>(path: string, leaver: Leaver, use: (at: string) => Promise<T>): Promise<T> {
-    return aside(path, leaver, this.#asideFolders, use);
+  withHiddenPath<T>(path: string, leaver: Leaver, use: (at: string) => Promise<T>): Promise<T> {
+    return withHiddenPath(path, leaver, this.#detachedFolders, use);
   }
 
   /** Handles items that were detached by a process that no longer runs. */
@@ -95,7 +95,7 @@ export class FolderLeaving {
     const finishing = {
       ...this.#movement,
       list: (folder: string) => this.#tree.list(folder, signal),
-      removeFolder: (folder: string) => this.#asideFolders.remove(folder),
+      removeFolder: (folder: string) => this.#detachedFolders.remove(folder),
       throwAway: async (at: string, former: string, trash: Trash) =>
         this.throwAway(at, former, trash.day, await this.trashPlace(former, trash, signal)),
     };

@@ -1,12 +1,12 @@
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { errnoOf } from '../../base/errors.js';
 import type { Emptying } from '../away.js';
-import { FORMER_ASIDE, nameOf, PART_DAYS, PART_PREFIX, parentOf } from '../paths.js';
+import { FORMER_DETACHED_PREFIX, nameOf, PART_DAYS, PART_PREFIX, parentOf } from '../paths.js';
 import type { FolderRoot, OpenFolder } from './root.js';
 
 const DAY_MS = 86_400_000;
 
-const isPart = (name: string): boolean => name.startsWith(PART_PREFIX) && !name.startsWith(FORMER_ASIDE);
+const isPart = (name: string): boolean => name.startsWith(PART_PREFIX) && !name.startsWith(FORMER_DETACHED_PREFIX);
 
 /** The operations to empty a folder below a root. */
 export const emptyingIn = (root: FolderRoot, list: Emptying['list']): Emptying => ({

@@ -260,7 +260,7 @@ async function replace(root: FolderRoot, replacement: Replacement): Promise<void
   const { trash, signal } = options;
   const place = trash && (await leaving.trashPlace(path, trash, signal));
   try {
-    await leaving.aside(path, { seen: found.identity, ours: ours.identity, trash }, (away) =>
+    await leaving.withHiddenPath(path, { seen: found.identity, ours: ours.identity, trash }, (away) =>
       root.folder(parentOf(away), async ({ at }) => {
         const old = at(nameOf(away));
         await takePlace(root, replacement, old);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Failure, isFailure } from '../../base/errors.js';
 import { bringBack, finish, holdsBack, lookBelow, type Movement, takeAway } from '../away.js';
-import { type AsideFolders, aside, type Leaver } from '../detached-names.js';
+import { type DetachedFolders, type Leaver, withHiddenPath } from '../detached-names.js';
 import { isAsExpected, isOwn, PART_PREFIX, parentOf, TRASH, trashPlace } from '../paths.js';
 import type { DiscardOptions, Emptied, TargetItem, Trash, WriteOptions } from '../target.js';
 import { overdue, type TrashNote, trashNoteOf } from '../trash.js';
@@ -57,7 +57,7 @@ export class RemoteLeaving {
       takeAway({ from: path, to, seen: before }, this.#movement, this.#changed(path), signal);
     // Where moving a folder means copying its content, it is moved only once, straight into the trash.
     if (place !== undefined && folder && !this.#storage.renames) return void (await takeTo(place));
-    await this.#aside(path, { seen: before, trash }, async (away) => {
+    await this.#withHiddenPath(path, { seen: before, trash }, async (away) => {
       if (!(await takeTo(away))) return;
       if (trash)
         return this.#throwAway(away, path, trash.day, signal, place).catch(async (error: unknown) => {
@@ -93,7 +93,7 @@ export class RemoteLeaving {
     if ((await look(path, signal)) === 'full') throw notEmpty;
     this.#tree.forget(path);
     if (!this.#storage.removesFull) return this.#storage.removeFolder(path, signal);
-    await this.#aside(path, { seen: 'empty' }, async (away) => {
+    await this.#withHiddenPath(path, { seen: 'empty' }, async (away) => {
       const movement = { ...this.#movement, look };
       if (await takeAway({ from: path, to: away, seen: 'empty' }, movement, notEmpty, signal))
         await this.#storage.removeFolder(away, signal);
@@ -115,7 +115,7 @@ export class RemoteLeaving {
     if (!found || (trash === undefined && !this.#storage.renames)) return put();
     const seen = this.#identity(found);
     const place = trash && (await this.#trashPlace(path, trash, signal));
-    return this.#aside(path, { seen, trash }, async (away) => {
+    return this.#withHiddenPath(path, { seen, trash }, async (away) => {
       const isAway = await takeAway({ from: path, to: away, seen }, this.#movement, this.#changed(path), signal);
       if (!isAway) return put();
       const throwAway = (): Promise<void> =>
@@ -139,7 +139,7 @@ export class RemoteLeaving {
   }
 
   /** Ignores the caller's signal: leftovers would remain until the next listing. */
-  readonly #asideFolders: AsideFolders = {
+  readonly #detachedFolders: DetachedFolders = {
     make: (path) => this.#tree.makeFolders(path, new AbortController().signal),
     remove: async (path) => {
       const { signal } = new AbortController();
@@ -149,8 +149,8 @@ export class RemoteLeaving {
     },
   };
 
-  #aside<T>(path: string, leaver: Leaver, use: (at: string) => Promise<T>): Promise<T> {
-    return aside(path, leaver, this.#asideFolders, use);
+  #withHiddenPath<T>(path: string, leaver: Leaver, use: (at: string) => Promise<T>): Promise<T> {
+    return withHiddenPath(path, leaver, this.#detachedFolders, use);
   }
 
   /** Handles items that were detached by a process that no longer runs. */
@@ -158,7 +158,7 @@ export class RemoteLeaving {
     const finishing = {
       ...this.#movement,
       list: (folder: string) => this.#tree.list(folder, signal),
-      removeFolder: (folder: string) => this.#asideFolders.remove(folder),
+      removeFolder: (folder: string) => this.#detachedFolders.remove(folder),
       throwAway: async (at: string, former: string, trash: Trash) =>
         this.#throwAway(at, former, trash.day, signal, await this.#trashPlace(former, trash, signal)),
     };

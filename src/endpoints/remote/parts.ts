@@ -1,4 +1,4 @@
-import { FORMER_ASIDE, PART_DAYS } from '../paths.js';
+import { FORMER_DETACHED_PREFIX, PART_DAYS } from '../paths.js';
 
 const DAY_MS = 86_400_000;
 const DATED = /^(.*)-(\d{4}-\d\d-\d\d)$/;
@@ -30,7 +30,7 @@ export class PartNames {
     const [, part, day] = DATED.exec(path) ?? [];
     const limit = Date.now() - PART_DAYS * DAY_MS;
     // An item that an older version detached may belong to a user.
-    if (path.includes(FORMER_ASIDE)) return false;
+    if (path.includes(FORMER_DETACHED_PREFIX)) return false;
     if (part === undefined) return mtime !== undefined && mtime * 1000 < limit;
     if (Date.parse(day!) + DAY_MS < limit) return true;
     this.#begun.set(part, path);

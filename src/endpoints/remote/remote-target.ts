@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Failure, isFailure } from '../../base/errors.js';
-import { asidesIn } from '../away.js';
+import { detachedIn } from '../away.js';
 import { DetachedNames } from '../detached-names.js';
 import {
   byName,
@@ -43,7 +43,7 @@ export class RemoteTarget implements Target {
   readonly #folders = new Set<string>(['']);
   readonly #parts = new PartNames();
   readonly #leaving: RemoteLeaving;
-  readonly #asides = new DetachedNames();
+  readonly #detached = new DetachedNames();
 
   constructor(storage: RemoteStorage, staging: StorageStaging) {
     this.#storage = storage;
@@ -71,12 +71,12 @@ export class RemoteTarget implements Target {
     signal.throwIfAborted();
     await this.#checkLinks(path, signal);
     let entries = await this.#storage.entries(path, signal);
-    const { left } = asidesIn(entries.map(({ name }) => name).filter(isName));
+    const { left } = detachedIn(entries.map(({ name }) => name).filter(isName));
     if (left.length > 0) {
       for (const name of left) await this.#leaving.finish(childPath(path, name), signal);
       entries = await this.#storage.entries(path, signal);
     }
-    this.#asides.listed(path, asidesIn(entries.map(({ name }) => name)).all);
+    this.#detached.listed(path, detachedIn(entries.map(({ name }) => name)).all);
     const parts: StorageEntry[] = [];
     const items: TargetItem[] = [];
     for (const entry of entries) {
@@ -91,12 +91,12 @@ export class RemoteTarget implements Target {
         await this.#storage.removeFile(childPath(path, name), signal);
   }
 
-  isAside(path: string, signal: AbortSignal): Promise<boolean> {
+  isDetached(path: string, signal: AbortSignal): Promise<boolean> {
     checkPath(path, this.root);
     signal.throwIfAborted();
-    return this.#asides.has(path, async (folder) => {
+    return this.#detached.has(path, async (folder) => {
       try {
-        return asidesIn((await this.#storage.entries(folder, signal)).map(({ name }) => name)).all;
+        return detachedIn((await this.#storage.entries(folder, signal)).map(({ name }) => name)).all;
       } catch (error) {
         if (isFailure(error, 'target-missing')) return [];
         throw error;
@@ -259,7 +259,7 @@ export class RemoteTarget implements Target {
   async #toRemove(path: string, signal: AbortSignal): Promise<StorageEntry | undefined> {
     checkPath(path, this.root);
     signal.throwIfAborted();
-    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'to remove the root' });
+    if (path === '') throw new Failure('target-denied', { target: this.root, path: 'removing the root' });
     try {
       await this.#checkLinks(parentOf(path), signal);
     } catch (error) {

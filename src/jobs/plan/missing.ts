@@ -85,7 +85,7 @@ async function whyNotNew(
   const { transfer_type: type } = transfer;
   if (type !== 'publish' && type !== 'sync') return undefined;
   const path = childPath(frame.source, name);
-  if (await source.isAside?.(path, signal)) return changing(path);
+  if (await source.isDetached?.(path, signal)) return changing(path);
   // A conflict copy: somebody saved it while a file was written there.
   if (type === 'sync' || !isConflictName(otherName)) return undefined;
   const kept = childPath(frame.destination, otherName);

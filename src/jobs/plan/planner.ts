@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
+import { chunks } from '../../base/chunks.js';
 import { isFailure } from '../../base/errors.js';
-import { stretches } from '../../base/stretches.js';
 import { childPath } from '../../endpoints/paths.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { Endpoint, EndpointItem } from '../endpoint.js';
@@ -164,8 +164,8 @@ export class Planner {
     let [keeps, fills] = [false, false];
     const deletions = { delete: 0, 'delete-source': 0 };
     const folders: Pair[] = [];
-    for (const stretch of stretches(pairs, BATCH_ITEMS)) {
-      for (const pair of stretch) {
+    for (const chunk of chunks(pairs, BATCH_ITEMS)) {
+      for (const pair of chunk) {
         const isFolder = (pair.source ?? pair.destination)?.folder ?? pair.record?.isFolder ?? false;
         const unusable = [pair.source, pair.destination].find((item) => item?.unusable !== undefined);
         const isPrivate = pair.source?.private === true || pair.destination?.private === true;

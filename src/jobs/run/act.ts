@@ -139,7 +139,7 @@ async function settle(item: RunItem, context: ActContext, signal: AbortSignal): 
   let there: EndpointItem | undefined = winner === 'source' ? b : a;
   let reason = 'both sides changed';
   if (transfer.conflict_resolution === 'copy') {
-    const kept = await moveAside(context[way.to], paths[way.to], there.name, context, signal);
+    const kept = await moveBeside(context[way.to], paths[way.to], there.name, context, signal);
     there = undefined;
     reason = `both sides changed; the other content is kept as ${kept}`;
   }
@@ -157,7 +157,7 @@ async function protect(item: RunItem, context: ActContext, signal: AbortSignal):
 }
 
 /** Renames an item to a free name for conflict copies. */
-async function moveAside(endpoint: Endpoint, path: string, name: string, context: ActContext, signal: AbortSignal) {
+async function moveBeside(endpoint: Endpoint, path: string, name: string, context: ActContext, signal: AbortSignal) {
   const folder = parentOf(path);
   for (let at = context.now().getTime(); ; at += 1000) {
     const kept = conflictName(name, new Date(at));

@@ -219,12 +219,12 @@ export class RunItems {
   *rows(status?: readonly ItemStatus[]): IterableIterator<RunItem> {
     const where = status ? `AND status IN (${status.map(() => '?').join(', ')})` : '';
     // The unary plus keeps SQLite from using an index that is not in order of the ids.
-    const stretch = this.#db.prepare<unknown[], ItemRow>(
+    const rowsInRange = this.#db.prepare<unknown[], ItemRow>(
       `SELECT * FROM items WHERE id >= ? AND id < ? AND +execution = ? ${where} ORDER BY id`,
     );
     const end = this.#edge('DESC');
     for (let from = this.#edge('ASC'); from <= end; from += BATCH_IDS)
-      for (const row of stretch.all(from, from + BATCH_IDS, this.execution, ...(status ?? [])))
+      for (const row of rowsInRange.all(from, from + BATCH_IDS, this.execution, ...(status ?? [])))
         yield runItemFromRow(row);
   }
 

@@ -10,7 +10,7 @@ export interface ListPage<T> {
   readonly total: number;
 }
 
-export interface Stretch {
+export interface PageRange {
   readonly offset: number;
   readonly limit: number;
 }
@@ -54,7 +54,7 @@ export class Pages {
   }
 
   /** Runs of one job or of all jobs, newest first. */
-  executions(filter: { readonly job?: string | undefined }, { offset, limit }: Stretch): ListPage<Execution> {
+  executions(filter: { readonly job?: string | undefined }, { offset, limit }: PageRange): ListPage<Execution> {
     const where = filter.job === undefined ? '' : 'WHERE job = @job';
     const words = { job: filter.job ?? '', offset, limit };
     return {
@@ -70,7 +70,7 @@ export class Pages {
    * Items of a run in planned order. With a filter by status: items left over from the previous run first, deletions
    * last.
    */
-  items(filter: ItemFilter, { offset, limit }: Stretch): ListPage<RunItem> {
+  items(filter: ItemFilter, { offset, limit }: PageRange): ListPage<RunItem> {
     const { index, conditions, order } = wayOf(filter);
     const from = `items INDEXED BY ${index} WHERE ${conditions.join(' AND ')}`;
     const words = {
@@ -98,7 +98,7 @@ export class Pages {
   }
 
   /** Audit events of one run or of all runs. */
-  audit(execution: number | undefined, { offset, limit }: Stretch): ListPage<KeptEvent> {
+  audit(execution: number | undefined, { offset, limit }: PageRange): ListPage<KeptEvent> {
     const from = `audit ${execution === undefined ? '' : 'WHERE execution = @execution'}`;
     const words = { execution: execution ?? 0 };
     return {
@@ -113,7 +113,7 @@ export class Pages {
   /**
    * A search with few matches is run once and its ids are kept. A search with many matches fills a page quickly anyway.
    */
-  #search(filter: ItemFilter, words: object, { offset, limit }: Stretch): ListPage<RunItem> {
+  #search(filter: ItemFilter, words: object, { offset, limit }: PageRange): ListPage<RunItem> {
     const { index, conditions, order } = wayOf(filter);
     const where = `WHERE ${conditions.join(' AND ')}`;
     // This index has the text beside the ids, so that the rows need not be read. It is in order of the paths.

@@ -12,7 +12,7 @@ const migrations: readonly string[] = [
   CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    body TEXT NOT NULL,                 -- JSON, as job-schema.ts has it, without the category
+    body TEXT NOT NULL,                 -- JSON by job-schema.ts, without the category
     category TEXT REFERENCES categories,
     status TEXT NOT NULL,
     health TEXT NOT NULL,
@@ -20,7 +20,7 @@ const migrations: readonly string[] = [
     executions INTEGER NOT NULL DEFAULT 0,
     completions INTEGER NOT NULL DEFAULT 0,
     failures INTEGER NOT NULL DEFAULT 0,
-    request TEXT,                       -- what a person asked for meanwhile: start, pause, resume, cancel
+    request TEXT,                       -- what a user asked for: start, pause, resume, cancel
     request_options TEXT,               -- JSON
     created_by TEXT NOT NULL,
     created_on INTEGER NOT NULL,
@@ -44,7 +44,7 @@ const migrations: readonly string[] = [
   );
   CREATE INDEX executions_of_job ON executions (job, id);
 
-  -- What was on both sides when an item was last transferred: what differs from it is new.
+  -- State of both sides when an item was last transferred: anything that differs is new.
   CREATE TABLE records (
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
     folder TEXT NOT NULL,               -- path at the source; '' is the root
@@ -57,7 +57,7 @@ const migrations: readonly string[] = [
     PRIMARY KEY (job, folder, name)
   ) WITHOUT ROWID;
 
-  -- What a run does or did, an item each. Items that were as they should be are only counted.
+  -- What a run does or did, one row for each item. Items without a difference are only counted.
   CREATE TABLE items (
     id INTEGER PRIMARY KEY,
     execution INTEGER NOT NULL REFERENCES executions ON DELETE CASCADE,
@@ -72,7 +72,7 @@ const migrations: readonly string[] = [
     reason TEXT,
     renamed TEXT,
     bytes INTEGER NOT NULL,
-    count INTEGER NOT NULL,             -- items that it stands for: those below a folder that goes as a whole
+    count INTEGER NOT NULL,             -- items that the row stands for, with those below a folder handled as a whole
     attempts INTEGER NOT NULL DEFAULT 0,
     done_at INTEGER
   );
@@ -99,7 +99,7 @@ const migrations: readonly string[] = [
   UPDATE jobs SET body = json_remove(body, '$.transfer.timestamps')
     WHERE json_extract(body, '$.transfer.timestamps') = 1;
 
-  -- Flagged items that a person wants to be left alone, at the source.
+  -- Flagged items that a user chose to ignore, by path at the source.
   CREATE TABLE ignored (
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
     folder TEXT NOT NULL,
@@ -138,7 +138,7 @@ const migrations: readonly string[] = [
   ALTER TABLE records ADD COLUMN s_id TEXT;
   ALTER TABLE records ADD COLUMN d_id TEXT;
 
-  -- Where the file systems were mounted that the ends lay on, of folders of this machine.
+  -- Mount points of the file systems that hold local folders of a job.
   CREATE TABLE mounts (
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
     side TEXT NOT NULL,                 -- source, destination
@@ -156,5 +156,5 @@ const migrations: readonly string[] = [
 export const jobsDatabase: DatabaseOptions = {
   migrations,
   synchronous: 'NORMAL',
-  damagedHint: 'stop; move it aside: jobs must be defined again, and find what is the same on both sides by comparing',
+  damagedHint: 'stop; move it to another folder, and define the jobs again: their first run compares both sides',
 };

@@ -61,9 +61,9 @@ const MIGRATIONS = [
     id INTEGER PRIMARY KEY,
     company INTEGER NOT NULL,
     remote_name TEXT NOT NULL,
-    name TEXT NOT NULL,                -- as shown on Linux, unique among those that are there
-    gone INTEGER NOT NULL DEFAULT 0,   -- the last listing did not have it
-    mtime INTEGER NOT NULL,            -- of its folder, seconds; this and the next two as they were seen last
+    name TEXT NOT NULL,                -- as shown on Linux, unique among the listed projects
+    gone INTEGER NOT NULL DEFAULT 0,   -- 1: missing in the last listing
+    mtime INTEGER NOT NULL,            -- of its folder, seconds; this and the next two as last seen
     ctime INTEGER NOT NULL,
     mode INTEGER,
     refusal TEXT,                      -- why it could not be opened, as JSON

@@ -18,7 +18,7 @@ import { Writer } from './writer.js';
 /** Entry point of the writer thread; see `WriterThread`. */
 const { path } = workerData as { path: string };
 const db = openDatabase(path, mirrorOptions);
-const ranks = new IndexPositions(db);
+const positions = new IndexPositions(db);
 let writer = newWriter();
 let sweep = new SweepPages(writer);
 
@@ -40,8 +40,8 @@ port.on('message', (message: Envelope | typeof MORE) => {
 
 function newWriter(): Writer {
   const made = new Writer(db);
-  made.crawling = ranks.meta('crawl.done') !== 1;
-  made.ignoresCase = ranks.meta(FOLDED) !== undefined;
+  made.crawling = positions.meta('crawl.done') !== 1;
+  made.ignoresCase = positions.meta(FOLDED) !== undefined;
   return made;
 }
 
@@ -110,7 +110,7 @@ function perform(request: WriterRequest): unknown {
     case 'renew':
       return pageResult(writer.renew(request.inode), [], []);
     case 'longest-below':
-      return ranks.longestBelow(request.folders, request.without);
+      return positions.longestBelow(request.folders, request.without);
     case 'numbers':
       return writer.numbers;
     case 'bind':
@@ -138,9 +138,9 @@ function perform(request: WriterRequest): unknown {
         db.pragma('synchronous = NORMAL');
       }
     case 'rank':
-      return ranks.rank(request.id as RemoteId);
+      return positions.rank(request.id as RemoteId);
     case 'count-until':
-      return ranks.countUntil(request.time);
+      return positions.countUntil(request.time);
     case 'close':
       db.close();
       return undefined;

@@ -56,7 +56,7 @@ export class Writer {
   readonly #setSequence: Statement<[number, number]>;
   readonly #people = new Map<string, number>();
   readonly #confirmed: Confirmed;
-  readonly #silence: MissedChanges;
+  readonly #missedChanges: MissedChanges;
   #nextInode: number;
   readonly #generation: number;
   /** Inodes reserved for items that the mirror does not have yet. */
@@ -100,7 +100,7 @@ export class Writer {
     this.#setSequence = db.prepare('UPDATE items SET node_sequence = ? WHERE inode = ?');
     this.#confirmed = new Confirmed(db);
     const missed = (serverTime: number) => this.#setMeta.run(POLLS_MISS, serverTime);
-    this.#silence = new MissedChanges(missed, this.#rows, (folder) => this.#unlist.run(folder));
+    this.#missedChanges = new MissedChanges(missed, this.#rows, (folder) => this.#unlist.run(folder));
     this.#nextInode = firstFreeInode(db);
     this.#generation = generationOf(db);
     this.#absence = new AbsentItems(db, this.#rows, this.#confirmed);
@@ -122,7 +122,7 @@ export class Writer {
       let added = 0;
       for (const item of items) if (this.#put(item, serverTime, knownSince, changes)) added++;
       this.#names.giveFreed(changes);
-      this.#silence.taken();
+      this.#missedChanges.taken();
       this.#putMeta(meta);
       return { changes, added };
     });
@@ -143,11 +143,11 @@ export class Writer {
       for (const row of this.#rows.children.all(folder.id)) {
         if (present.has(row.remote_id) || row.seen_at > serverTime) continue;
         if (this.#confirmed.isNewerThan(row.remote_id, serverTime)) continue;
-        this.#silence.vanished(row.remote_id, serverTime);
+        this.#missedChanges.vanished(row.remote_id, serverTime);
         changes.push(this.#rows.takeAway(row, serverTime));
       }
       this.#names.giveFreed(changes);
-      this.#silence.taken();
+      this.#missedChanges.taken();
       this.#list.run(folder.id, serverTime);
       this.#forgetUnlisted.run(folder.id);
       return { changes, added };
@@ -298,7 +298,7 @@ export class Writer {
 
   /** To be called after a poll was stored. */
   polled(serverTime: number): void {
-    this.#transaction(() => this.#silence.polled(serverTime));
+    this.#transaction(() => this.#missedChanges.polled(serverTime));
   }
 
   setMeta(values: Readonly<Record<string, string | number>>): void {
@@ -340,7 +340,7 @@ export class Writer {
       if (isOlder(item, row)) return false;
       const undoes = undoesDeletion(item, row, this.#confirmed) || undoesRestoring(item, row, parent, this.#confirmed);
       if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
-      this.#silence.saw(item, row, flags, serverTime);
+      this.#missedChanges.saw(item, row, flags, serverTime);
     }
     const visible = (flags & HIDDEN) === 0;
     const before = row && this.#rows.shownPlaceOf(row);

@@ -49,7 +49,7 @@ export class DeleteGuardRecord {
     try {
       this.#database.transaction(work).immediate();
     } catch (error) {
-      this.#log.error({ error }, 'what the brake on deletions must know could not be written down');
+      this.#log.error({ error }, 'the state of the delete guard could not be saved');
     }
   }
 }

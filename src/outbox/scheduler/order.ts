@@ -12,7 +12,7 @@ export type SendingOrder =
   | { readonly kind: 'covered'; readonly inode: Inode }
   | { readonly kind: 'after'; readonly inode: Inode | undefined }
   /** Items wait for each other in a cycle, as two that swap places do: this one is renamed out of the way first. */
-  | { readonly kind: 'step-aside' }
+  | { readonly kind: 'free-place' }
   /** Another user has put something into the folder, so that it cannot be deleted as a whole. */
   | { readonly kind: 'keep-folder' };
 
@@ -32,7 +32,7 @@ const LONGEST_CHAIN = 1000;
 export function orderOf(intent: Intent, outbox: Outbox): SendingOrder {
   const order = waitOf(intent, outbox);
   if (order.kind !== 'after' || order.inode === undefined) return order;
-  return standsInTheWay(intent, order, outbox) ? { kind: 'step-aside' } : order;
+  return standsInTheWay(intent, order, outbox) ? { kind: 'free-place' } : order;
 }
 
 function waitOf(intent: Intent, outbox: Outbox): Wait {

@@ -63,7 +63,7 @@ export class PendingChanges {
     if (at === undefined || (at > now && intent.state !== 'failed')) return false;
     if (attempts.awaited(intent) !== undefined) return false;
     const { kind } = orderOf(intent, outbox);
-    return kind === 'go' || kind === 'step-aside';
+    return kind === 'go' || kind === 'free-place';
   }
 
   /**
@@ -73,11 +73,11 @@ export class PendingChanges {
   obstacle(chain: readonly Inode[]): string | undefined {
     const { outbox, readiness, isUnderWay } = this.#options;
     if (this.#pausedUntil > outbox.clock.now())
-      return 'the server cannot be reached, or the calls of this hour are spent';
+      return 'the server cannot be reached, or the calls of this hour are used up';
     for (const inode of chain) {
       const intent = outbox.intents.get(inode);
       if (!intent || isUnderWay(inode)) continue;
-      if (readiness.braked && isGuarded(intent)) return DELETE_GUARD_REASON;
+      if (readiness.isGuardOn && isGuarded(intent)) return DELETE_GUARD_REASON;
       if (hasFailed(intent) || intent.state === 'local') return intent.reason;
       if (readiness.at(intent) === undefined) return intent.reason;
     }

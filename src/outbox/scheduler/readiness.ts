@@ -21,7 +21,7 @@ const AT_ONCE: Delays = { settle: 0, deletion: 0, temporary: 0, retry: FIRST_RET
  */
 export class Readiness {
   /** The delete guard holds deletions and overwrites. */
-  braked = false;
+  isGuardOn = false;
   readonly #outbox: Outbox;
   readonly #delays: Delays;
   readonly #refusals: Refusals;
@@ -51,7 +51,7 @@ export class Readiness {
   /** As `at`, without regard to refusals in its folder. */
   own(intent: Intent): number | undefined {
     const outbox = this.#outbox;
-    if (this.braked && isGuarded(intent)) return undefined;
+    if (this.isGuardOn && isGuarded(intent)) return undefined;
     const writers = outbox.working(intent.inode)?.writers ?? 0;
     const kind = outbox.names.kind(intent.name, intent.folder);
     if (this.#urgent.has(intent.inode)) return readyAt(intent, kind, 0, AT_ONCE);

@@ -46,7 +46,7 @@ const RELEASE_COMES_MS = 1000;
 export class Scheduler {
   readonly refusals: Refusals;
   readonly #options: SchedulerOptions;
-  readonly #brake: DeleteGuard;
+  readonly #deleteGuard: DeleteGuard;
   readonly #readiness: Readiness;
   readonly #prospects: PendingChanges;
   readonly #stop = new AbortController();
@@ -64,7 +64,7 @@ export class Scheduler {
     this.#options = options;
     this.#completions = new Completions(options.outbox.clock);
     this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
-    this.#brake = new DeleteGuard(
+    this.#deleteGuard = new DeleteGuard(
       options.holdAfter,
       new DeleteGuardRecord(options.outbox.intents.database, options.log),
     );
@@ -90,8 +90,8 @@ export class Scheduler {
   }
 
   /** The delete guard holds deletions and overwrites. */
-  get braked(): boolean {
-    return this.#readiness.braked;
+  get isGuardOn(): boolean {
+    return this.#readiness.isGuardOn;
   }
 
   isUnderWay(inode: Inode): boolean {
@@ -277,9 +277,9 @@ export class Scheduler {
     const touched = new Set(intents.takeTouched());
     for (const inode of touched) {
       for (const waiting of this.#queue.freedBy(inode)) touched.add(waiting);
-      this.#brake.lookAt(inode, intents.get(inode));
+      this.#deleteGuard.lookAt(inode, intents.get(inode));
     }
-    if (this.#setBrake(this.#brake.isOn(now))) for (const { inode } of intents.all()) touched.add(inode);
+    if (this.#setGuard(this.#deleteGuard.isOn(now))) for (const { inode } of intents.all()) touched.add(inode);
     for (const inode of touched) {
       const intent = intents.get(inode);
       if (!intent) this.#readiness.forget(inode);
@@ -323,7 +323,7 @@ export class Scheduler {
       const outcome = sender.attempts.awaited(first);
       const before = outcome === undefined ? orderOf(first, outbox) : ({ kind: 'after', inode: outcome } as const);
       if (before.kind === 'go') this.#run(first, () => sender.send(first, this.#stop.signal));
-      else if (before.kind === 'step-aside') this.#run(first, () => sender.stepAside(first, this.#stop.signal));
+      else if (before.kind === 'free-place') this.#run(first, () => sender.freePlace(first, this.#stop.signal));
       else if (before.kind === 'after') this.#queue.waitFor(before.inode, intent.inode);
       return;
     }
@@ -331,7 +331,7 @@ export class Scheduler {
     if (violated) {
       this.#readiness.began(intent.inode);
       this.#failed(intent, violated);
-    } else if (order.kind === 'step-aside') this.#run(intent, () => sender.stepAside(intent, this.#stop.signal));
+    } else if (order.kind === 'free-place') this.#run(intent, () => sender.freePlace(intent, this.#stop.signal));
     else this.#run(intent, () => sender.send(intent, this.#stop.signal));
   }
 
@@ -346,7 +346,7 @@ export class Scheduler {
           outbox.permissions.granted(intent.inode);
           outbox.permissions.granted(intent.parent);
           if (isStepOn(intent, outbox.intents.get(intent.inode))) this.#taken(intent);
-          this.#brake.passed([intent, ...covered], now);
+          this.#deleteGuard.passed([intent, ...covered], now);
         },
         (error: unknown) => this.#failed(intent, error),
       )
@@ -417,9 +417,9 @@ export class Scheduler {
   }
 
   /** True when the state changed. */
-  #setBrake(on: boolean): boolean {
-    if (on === this.#readiness.braked) return false;
-    this.#readiness.braked = on;
+  #setGuard(on: boolean): boolean {
+    if (on === this.#readiness.isGuardOn) return false;
+    this.#readiness.isGuardOn = on;
     if (on)
       this.#options.log.error(
         { limit: this.#options.holdAfter },

@@ -257,7 +257,7 @@ export class Sender {
    * Renames an item to a temporary name at the server, to break a cycle of items that wait for each other's places.
    * Costs 1 extra call.
    */
-  async stepAside(intent: Intent, signal: AbortSignal): Promise<void> {
+  async freePlace(intent: Intent, signal: AbortSignal): Promise<void> {
     const { writes, project, outbox, store } = this.#options;
     const baseName = `${intent.baseName} (${intent.remoteId} moves)`;
     const name = linuxNames.decode(baseName);

@@ -36,7 +36,7 @@ export class DetachedFiles {
   isOutdated(file: WorkingFile): boolean {
     const { tree, intents } = this.#options;
     const intent = intents.get(file.inode);
-    if (file.aside || file.isUnlinked || intent?.deleted) return false;
+    if (file.detachedPlace || file.isUnlinked || intent?.deleted) return false;
     if (intent) {
       const isOwn = intent.staged || intent.dirty || intent.contentItem !== NO_REMOTE;
       return !isOwn && intent.baseVersion !== file.madeFrom;
@@ -57,7 +57,7 @@ export class DetachedFiles {
     const parent = here ? here.parent : item && tree.view.parent(item)?.inode;
     const own = intents.newInode();
     if (staging.has(inode)) staging.rename(inode, own);
-    file.goAside(own, { parent, name: item?.name ?? String(inode) });
+    file.detach(own, { parent, name: item?.name ?? String(inode) });
   }
 
   /**
@@ -66,18 +66,18 @@ export class DetachedFiles {
    */
   record(file: WorkingFile, uid: number): Intent | undefined {
     const { tree, intents, staging, staysLocal, log } = this.#options;
-    const { aside, inode } = file;
-    const folder = aside?.parent === undefined ? undefined : tree.item(aside.parent);
-    if (!aside || !folder) {
-      const path = staging.lose(inode, aside?.name ?? 'unknown');
+    const { detachedPlace: place, inode } = file;
+    const folder = place?.parent === undefined ? undefined : tree.item(place.parent);
+    if (!place || !folder) {
+      const path = staging.lose(inode, place?.name ?? 'unknown');
       log.error({ path }, 'the folder of what was written is gone; the bytes are in lost+found');
       file.unlinked();
       return undefined;
     }
     const isThere = (name: string): boolean => tree.child(folder, name) !== undefined;
-    const isTaken = isThere(aside.name);
+    const isTaken = isThere(place.name);
     const now = this.#options.clock.now();
-    const name = isTaken ? freeConflictName(aside.name, now, isThere) : aside.name;
+    const name = isTaken ? freeConflictName(place.name, now, isThere) : place.name;
     const intent = made(inode, folder.inode, name, false, now, who(uid));
     const reason = isTaken ? 'somebody else was faster' : 'it was deleted at the server meanwhile';
     const copy = { ...intent, ...staysLocal.firstState(intent), reason };

@@ -70,7 +70,7 @@ export class WorkingFile {
   #writes = 0;
   #failed = false;
   #inode: Inode;
-  #aside: Place | undefined;
+  #detachedPlace: Place | undefined;
   #isUnlinked = false;
   #seen: Seen;
   /** The mtime that was set, while nothing was written since. */
@@ -96,13 +96,13 @@ export class WorkingFile {
   /**
    * The place of a detached file when another version replaced it; undefined: it is the tree's file under its inode.
    */
-  get aside(): Place | undefined {
-    return this.#aside;
+  get detachedPlace(): Place | undefined {
+    return this.#detachedPlace;
   }
 
-  goAside(inode: Inode, place: Place): void {
+  detach(inode: Inode, place: Place): void {
     this.#inode = inode;
-    this.#aside = place;
+    this.#detachedPlace = place;
   }
 
   become(inode: Inode): void {
@@ -111,7 +111,7 @@ export class WorkingFile {
 
   /** A detached file has become an item of its own. */
   recorded(): void {
-    this.#aside = undefined;
+    this.#detachedPlace = undefined;
     this.madeFrom = NO_VERSION;
   }
 

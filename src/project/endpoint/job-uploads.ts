@@ -39,7 +39,7 @@ export class JobUploads {
       this.#open.add(place);
       this.#saved.put(place, state);
     };
-    const source = content.descriptor ?? content.file ?? stretchOf(content, call.signal);
+    const source = content.descriptor ?? content.file ?? rangeReader(content, call.signal);
     const request = { name, size, source, save, ...(resume ? { resume } : {}), ...(progress ? { progress } : {}) };
     if (resume) digests = digestsOf(resume);
     const { uuid } = await this.#uploads.upload(this.#project, request, call);
@@ -59,7 +59,7 @@ export class JobUploads {
   }
 }
 
-const stretchOf = ({ open }: Content, signal = new AbortController().signal) =>
+const rangeReader = ({ open }: Content, signal = new AbortController().signal) =>
   async function* (start: number, end: number): AsyncGenerator<Uint8Array> {
     if (end <= start) return;
     let left = end - start;

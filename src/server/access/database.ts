@@ -13,9 +13,9 @@ const migrations: readonly string[] = [
   ) WITHOUT ROWID;
 
   CREATE TABLE tokens (
-    hash BLOB PRIMARY KEY,              -- SHA-256: who reads this file cannot sign in with it
+    hash BLOB PRIMARY KEY,              -- SHA-256 of the token: a reader of this file cannot sign in with it
     kind TEXT NOT NULL,                 -- access, refresh
-    session TEXT NOT NULL,              -- what ends together
+    session TEXT NOT NULL,              -- tokens of one session end together
     user TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
     expires_on INTEGER NOT NULL
   ) WITHOUT ROWID;
@@ -31,7 +31,7 @@ const migrations: readonly string[] = [
   ) WITHOUT ROWID;
   `,
   `
-  -- A refresh token that was used: who comes with it again is somebody else than whoever used it first.
+  -- Used refresh tokens: a second use means that the token was copied.
   ALTER TABLE tokens ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;
   `,
   `
@@ -56,5 +56,5 @@ export const openServerDatabase = (stateFolder: string): Database =>
   openDatabase(join(stateFolder, 'server.db'), {
     migrations,
     synchronous: 'FULL',
-    damagedHint: 'move it aside and add the users again with `procorefs users add`',
+    damagedHint: 'move it to another folder, and add the users again with `procorefs users add`',
   });

@@ -15,7 +15,7 @@ interface Shown {
 
 /**
  * A copy-out by the mount's daemon against `rsync -a` from the mount, and against one of a local folder that holds the
- * same, all to new folders of one disk and from content that is here already. Ours puts each file on the platter before
+ * same, all to new folders of one disk and from content that is here already. Ours puts each file on stable storage before
  * it gets its name, rsync leaves that to the kernel: what that leaves to be written is none of its time.
  */
 export const copyOut: Case = {

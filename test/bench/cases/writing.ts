@@ -95,7 +95,7 @@ export const writing: Case = {
       ),
       atLeast(`${COUNT} small files, against rclone`, 3, pairedRatio(files.rclone, files.ours)),
       atLeast(
-        `sequential write of ${BIG} MiB to the platter, against ext4`,
+        `sequential write of ${BIG} MiB to stable storage, against ext4`,
         0.8,
         pairedRatio(bytes.disk, bytes.ours),
         `${((BIG * 1048.576) / median(bytes.ours)).toFixed(0)} MB/s`,

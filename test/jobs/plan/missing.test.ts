@@ -58,7 +58,7 @@ t.test('what may not be seen any more is not deleted, and goes on when it can be
     const blind = await run();
     t.match(blind, { status: 'warn', stats: { deleted: 0, copied: 0, failed: 2 } }, name);
     t.strictSame(flagged(store, blind.id), ['Permits', 'letter.txt'], 'a folder once, with all that is in it');
-    for (const { reason } of store.items(blind.id).rows(FLAGGED)) t.match(reason, /not visible any more/);
+    for (const { reason } of store.items(blind.id).rows(FLAGGED)) t.match(reason, /no longer visible/);
     t.strictSame(here(), ['Permits/a.txt', 'Permits/deep/b.txt', 'kept.txt', 'letter.txt', 'plan.txt']);
     t.equal((await admin.calls()).total, n === 0 ? 2 : 1, 'the poll, and once a look into the recycle bin');
   }

@@ -44,7 +44,7 @@ for (const side of ['a', 'b'] as const)
       t.match(away, { status: 'warn', stats: { deleted: 0, copied: 0, failed: 1 } });
       t.match(
         [...store.items(away.id).rows(FLAGGED)],
-        [{ folder: 'Shares', name: 'nas', reason: /not mounted any more/ }],
+        [{ folder: 'Shares', name: 'nas', reason: /no longer mounted/ }],
       );
       t.equal(Object.keys(contentOf(other)).length, length, 'nothing was deleted');
       t.strictSame(Object.keys(contentOf(join(folders[side], 'Shares', 'nas'))), [], 'and nothing written below');

@@ -21,7 +21,7 @@ export interface HeldCall {
   readonly phase: 'request' | 'reply';
   /** It changes something. */
   readonly isWrite: boolean;
-  /** Whoever made it waits for it no more. */
+  /** Its caller does not wait for it any more. */
   readonly isGone: boolean;
   meet(fate: Fate): void;
 }

@@ -449,7 +449,7 @@ export class OutboxInterleaver {
     const copy = this.#copies.find(({ name }) => name === 'outbox.db');
     // What is known of a call stays until its outcome is.
     const isNew = copy !== undefined && late.all().some(({ at }) => !copy.late.has(at));
-    const isDone = isNew || [...outbox.intents.all()].some(isOnThePlatter);
+    const isDone = isNew || [...outbox.intents.all()].some(isOnStableStorage);
     const kind = upheaval === 'old-outbox' && isDone ? 'kills' : upheaval;
     const name = kind === 'old-mirror' ? 'mirror.db' : 'outbox.db';
     const old = this.#copies.find((one) => one.name === name);
@@ -470,7 +470,7 @@ export class OutboxInterleaver {
     this.#isDown = false;
     await this.#place.close();
     await this.#rest();
-    // Whoever waits for a daemon that was killed is told so by the kernel.
+    // A caller that waits for a killed daemon gets an error from the kernel.
     this.#busy = this.#poll = undefined;
     this.#person.interrupted();
     for (const name of readdirSync(this.#folder))
@@ -596,9 +596,9 @@ export class OutboxInterleaver {
     const waiting = [...outbox.intents.all()].flatMap((intent) =>
       told.has(intent.inode) ? (this.#person.contentOf(intent.inode) ?? []) : [],
     );
-    const asideFolder = join(this.#folder, 'lost+found');
-    const aside = readdirSync(asideFolder).map((name) => readFileSync(join(asideFolder, name), 'utf8'));
-    const kept = new Set([...waiting, ...aside, ...this.#colleague.unseeable()]);
+    const lostAndFound = join(this.#folder, 'lost+found');
+    const saved = readdirSync(lostAndFound).map((name) => readFileSync(join(lostAndFound, name), 'utf8'));
+    const kept = new Set([...waiting, ...saved, ...this.#colleague.unseeable()]);
     const { lost, doubled } = this.#witness.judge({ trees: [files(there)], waiting: kept });
     const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
     for (const intent of outbox.intents.all())
@@ -628,8 +628,8 @@ export class OutboxInterleaver {
     this.#dropCopies();
     const left = [...outbox.intents.all()].map(({ inode }) => inode);
     if (left.length > 0) discard(outbox, left);
-    const aside = join(this.#folder, 'lost+found');
-    for (const name of readdirSync(aside)) rmSync(join(aside, name));
+    const lostAndFound = join(this.#folder, 'lost+found');
+    for (const name of readdirSync(lostAndFound)) rmSync(join(lostAndFound, name));
     try {
       this.#colleague.delete(this.#top);
     } catch {
@@ -640,10 +640,10 @@ export class OutboxInterleaver {
 }
 
 /**
- * No power cut brings an outbox without it. A call is on the platter before it is made, and stays until its outcome is
+ * No power cut brings an outbox without it. A call is on stable storage before it is made, and stays until its outcome is
  * known; what it had covered unseen, and is kept beside, follows from it: its bytes are nowhere else on this machine.
  */
-const isOnThePlatter = ({ attempted, remoteId, contentItem }: Intent): boolean =>
+const isOnStableStorage = ({ attempted, remoteId, contentItem }: Intent): boolean =>
   attempted !== undefined || (remoteId === NO_REMOTE && contentItem !== NO_REMOTE);
 
 /** Whichever came first: two connections are as fast as they happen to be. The server names uploads by chance. */

@@ -70,12 +70,12 @@ export class World {
     rmSync(this.#down);
   }
 
-  /** Bytes that were laid aside, of changes that were given up, and of no change at all. */
-  aside(): Content[] {
+  /** Bytes that went to lost+found, of changes that were given up, and of no change at all. */
+  lostAndFound(): Content[] {
     return this.#lost().map((path) => contentOf(readFileSync(path)));
   }
 
-  forgetAside(): void {
+  forgetLostAndFound(): void {
     for (const path of this.#lost()) rmSync(path);
   }
 

@@ -16,14 +16,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { type AsideFolders, aside } from '#src/endpoints/detached-names.js';
+import { type DetachedFolders, withHiddenPath } from '#src/endpoints/detached-names.js';
 import { FolderTarget } from '#src/endpoints/folder/folder-target.js';
 import { identityOf } from '#src/endpoints/folder/identity.js';
 import { FolderRoot, type OpenFolder } from '#src/endpoints/folder/root.js';
 import { RemoteTarget } from '#src/endpoints/remote/remote-target.js';
 import { StorageStaging } from '#src/endpoints/remote/staging.js';
 import { rulesOf } from '#src/endpoints/rules.js';
-import { KINDS, openWatched, save, TRASH, WORKS } from '../support/aside-victim.js';
+import { KINDS, openWatched, save, TRASH, WORKS } from '../support/detached-victim.js';
 import { contentOf, trashOf } from '../support/jobs.js';
 import { Quirky } from '../support/quirky-targets.js';
 import { failsWith, listed, signal, write } from './conformance.js';
@@ -35,12 +35,12 @@ t.teardown(() => {
   rmSync(top, { recursive: true, force: true });
 });
 
-const program = fileURLToPath(new URL('../support/aside-victim-process.js', import.meta.url));
+const program = fileURLToPath(new URL('../support/detached-victim-process.js', import.meta.url));
 const open = (kind: (typeof KINDS)[number], folder: string) =>
   openWatched(kind, folder, `${folder} staging`, () => undefined);
 
 /** For names that fit. */
-const NO_FOLDERS: AsideFolders = {
+const NO_FOLDERS: DetachedFolders = {
   make: () => Promise.reject(new Error('the name fits')),
   remove: () => Promise.reject(new Error('the name fits')),
 };
@@ -83,8 +83,8 @@ for (const kind of KINDS)
             (await listed(other, '')).map((item) => item.name),
             isReplaced ? [name] : [],
           );
-          t.equal(await other.isAside(name, signal), true, 'it is on its way');
-          t.equal(await other.isAside('another', signal), false);
+          t.equal(await other.isDetached(name, signal), true, 'it is on its way');
+          t.equal(await other.isDetached('another', signal), false);
 
           child.kill('SIGKILL');
           await ended;
@@ -92,7 +92,7 @@ for (const kind of KINDS)
           const shown = await listed(other, '');
           const hasConflict = isReplaced && isUnseen;
           t.equal(shown.length, hasConflict ? 2 : 1, 'the next listing shows what came back');
-          t.equal(await other.isAside(name, signal), false);
+          t.equal(await other.isDetached(name, signal), false);
           if (isReplaced) {
             t.strictSame(live(folder), isUnseen ? ['from the job', 'unseen'] : ['from the job']);
             t.equal(contentOf(folder)[name], 'from the job');
@@ -116,7 +116,7 @@ for (const kind of KINDS)
         }
       });
 
-t.test('aside no name is longer than some targets take, and nothing of it is left when all goes well', async (t) => {
+t.test('no hidden name is longer than some targets take, and nothing of it is left when all goes well', async (t) => {
   const folder = join(top, 'long');
   mkdirSync(folder);
   const name = `${'n'.repeat(250)}.txt`;
@@ -142,7 +142,7 @@ t.test('bytes of a job that were about to take a name go to the trash, whatever 
     save(join(folder, 'file'), 'seen');
     save(join(folder, 'part'), 'from the job');
     const [seen, ours] = ['file', 'part'].map((name) => identityOf(lstatSync(join(folder, name)), false));
-    await aside('file', { seen: seen!, ours }, NO_FOLDERS, async (at) =>
+    await withHiddenPath('file', { seen: seen!, ours }, NO_FOLDERS, async (at) =>
       renameSync(join(folder, 'part'), join(folder, at)),
     );
     if (isFree) rmSync(join(folder, 'file'));
@@ -152,34 +152,37 @@ t.test('bytes of a job that were about to take a name go to the trash, whatever 
   }
 });
 
-t.test('what a listing does not show is looked for aside once more, and once for the folder', async (t) => {
-  for (const kind of KINDS) {
-    const folder = join(top, `once more ${kind}`);
-    mkdirSync(folder);
-    const target = await open(kind, folder);
-    t.teardown(() => target.close());
-    // As where it is renamed in the middle of the listing.
-    await listed(target, '');
-    save(join(folder, 'sub/file'), 'seen');
-    await listed(target, 'sub');
-    const seen = { seen: 'whatever' };
-    await aside('sub/file', seen, NO_FOLDERS, async (at) => {
-      renameSync(join(folder, 'sub/file'), join(folder, at));
-      t.equal(await target.isAside('sub/file', signal), true);
-      t.equal(await target.isAside('sub/FILE', signal), true, 'a target may fold case');
-      t.equal(await target.isAside('sub/other', signal), false);
-      t.equal(await target.isAside('none/file', signal), false);
-      await aside('sub/later', seen, NO_FOLDERS, async (later) => {
-        save(join(folder, later), 'x');
-        t.equal(await target.isAside('sub/later', signal), false, 'that began when the folder had been looked at');
-        await listed(target, 'sub');
-        t.equal(await target.isAside('sub/later', signal), true);
+t.test(
+  'what a listing does not show is looked for among the detached once more, and once for the folder',
+  async (t) => {
+    for (const kind of KINDS) {
+      const folder = join(top, `once more ${kind}`);
+      mkdirSync(folder);
+      const target = await open(kind, folder);
+      t.teardown(() => target.close());
+      // As where it is renamed in the middle of the listing.
+      await listed(target, '');
+      save(join(folder, 'sub/file'), 'seen');
+      await listed(target, 'sub');
+      const seen = { seen: 'whatever' };
+      await withHiddenPath('sub/file', seen, NO_FOLDERS, async (at) => {
+        renameSync(join(folder, 'sub/file'), join(folder, at));
+        t.equal(await target.isDetached('sub/file', signal), true);
+        t.equal(await target.isDetached('sub/FILE', signal), true, 'a target may fold case');
+        t.equal(await target.isDetached('sub/other', signal), false);
+        t.equal(await target.isDetached('none/file', signal), false);
+        await withHiddenPath('sub/later', seen, NO_FOLDERS, async (later) => {
+          save(join(folder, later), 'x');
+          t.equal(await target.isDetached('sub/later', signal), false, 'that began when the folder had been looked at');
+          await listed(target, 'sub');
+          t.equal(await target.isDetached('sub/later', signal), true);
+        });
       });
-    });
-  }
-});
+    }
+  },
+);
 
-t.test('what other machines have aside is theirs for an hour', async (t) => {
+t.test('what other machines have detached is theirs for an hour', async (t) => {
   const folder = join(top, 'others');
   mkdirSync(folder);
   const target = await open('storage', folder);
@@ -192,7 +195,7 @@ t.test('what other machines have aside is theirs for an hour', async (t) => {
     (await listed(target, '')).map(({ name }) => name),
     ['old'],
   );
-  t.equal(await target.isAside('young', signal), true);
+  t.equal(await target.isDetached('young', signal), true);
 });
 
 t.test('a file that somebody overwrites right after it got its name is changed, not damaged', async (t) => {

@@ -53,7 +53,7 @@ export async function openWatched(kind: Kind, folder: string, staging: string, b
 }
 
 /** Begins with the work, somebody saves just before what was there leaves its place, and then it stops for ever. */
-export async function beAsideVictim(
+export async function beDetachedVictim(
   kind: Kind,
   work: Work,
   isUnseen: boolean,
