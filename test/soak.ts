@@ -11,6 +11,7 @@ import { hostileApi } from './scenarios/hostile-api.js';
 import { hostileMount, MORE_HOSTILE, randomNames } from './scenarios/hostile-mount.js';
 import { hostileReplies } from './scenarios/hostile-replies.js';
 import { httpFuzz } from './scenarios/http-fuzz.js';
+import { crawlWithoutV1 } from './scenarios/index-forms.js';
 import { jobRuns, outboxSequences, seedsFrom } from './scenarios/interleave.js';
 import { jobHours } from './scenarios/job-hours.js';
 import { jobMemory } from './scenarios/job-memory.js';
@@ -57,6 +58,7 @@ const parts: Readonly<Record<string, (t: Scenario, seed: number) => Promise<void
     await killRounds(t, Number(process.env.SOAK_ROUNDS ?? 500), seed);
   },
   'expired-urls': (t) => expiredUrls(t, 12_000),
+  'crawl-without-v1': (t) => crawlWithoutV1(t, 100_000),
   faults: (t, seed) => faultScenario(t, 5000, Object.keys(READING_FAULTS) as FaultName[], 0.05, seed),
   'http-fuzz': (t, seed) => httpFuzz(t, Number(process.env.SOAK_REQUESTS ?? 100_000), seed),
   'hostile-api': (t, seed) => hostileApi(t, Number(process.env.SOAK_REPLIES ?? 2000), seed),

@@ -15,14 +15,13 @@ import { Crawl } from './sync/crawl.js';
 import type { IndexSource, WalkStep } from './sync/index-source.js';
 import { listFolder } from './sync/list-folder.js';
 import { listNearest } from './sync/list-nearest.js';
-import { pageRows } from './sync/page-rows.js';
 import { FAR_S, poll } from './sync/poll.js';
 import { RecycleBin } from './sync/recycle-bin.js';
 import { Subtree } from './sync/subtree.js';
 import { Sweep } from './sync/sweep.js';
 import { Upkeep } from './sync/upkeep.js';
 import { Urls } from './sync/urls.js';
-import { walkOn } from './sync/walk.js';
+import { pageAt, walkOn } from './sync/walk.js';
 
 export interface MirrorOptions {
   /** Path of `mirror.db`. */
@@ -212,13 +211,12 @@ export class Mirror {
     let serverTime = 0;
     const until = (this.view.number('poll.at') ?? this.#clock.now() / 1000) + FAR_S;
     for (let step: WalkStep | undefined = { from: filter.updatedFrom ?? 0, page: 1 }; step; ) {
-      const { from, page }: WalkStep = step;
-      const range = { ...filter, updatedFrom: from, updatedTo: Math.floor(until) };
-      const reply = await this.#source.page({ page, perPage: pageRows(this.view), filter: range }, options);
+      const range = { ...filter, updatedTo: Math.floor(until) };
+      const { reply, step: at } = await pageAt(this.store, this.#source, step, range, options);
       const read = await this.store.read(reply);
       found.push(...read.items);
       serverTime ||= reply.serverTime;
-      step = await walkOn(this.store, step, read, reply);
+      step = await walkOn(this.store, at, read, reply);
     }
     return { rows: found, serverTime };
   }

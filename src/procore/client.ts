@@ -3,7 +3,8 @@ import type { CompanyId, ProjectId, RemoteId } from '../base/ids.js';
 import type { CallOptions } from '../budget/calls.js';
 import { type Company, type ProcoreAccount, type ProcoreProject, toAccount, toCompany, toProject } from './accounts.js';
 import { type ApiTarget, ProcoreApi, type ProcoreApiOptions } from './api.js';
-import { type IndexQuery, indexPath } from './index-query.js';
+import { IndexCalls } from './index-calls.js';
+import { type IndexForm, type IndexQuery, indexPath, MOST_PAGE_ROWS } from './index-query.js';
 import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
 import { parseListing } from './listing.js';
 import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toVersions } from './rows.js';
@@ -11,7 +12,12 @@ import { parcel, type TransferableBody, unpacked } from './transport/body.js';
 import { isDamaged } from './transport/compression.js';
 import { looksLikeJson } from './transport/retry.js';
 
-export type ProcoreClientOptions = ProcoreApiOptions;
+export interface ProcoreClientOptions extends ProcoreApiOptions {
+  /** The index that answered last; undefined: not known. */
+  readonly index?: IndexForm | undefined;
+  /** Is called when another index answers. */
+  readonly indexChanged?: (form: IndexForm) => void;
+}
 
 /** A page of the flat index as it arrived, to be parsed elsewhere by `parseIndexPage(unpacked(body))`. */
 export interface RawIndexPage {
@@ -23,6 +29,8 @@ export interface RawIndexPage {
   readonly perPage: number;
   /** The server's `Date`, seconds since the epoch. */
   readonly serverTime: number;
+  /** The index that answered. */
+  readonly form: IndexForm;
 }
 
 /** A folder's reply as it arrived, to be parsed elsewhere by `parseListing(unpacked(body))`. */
@@ -39,9 +47,13 @@ const LIST_PAGE = 100;
 export class ProcoreClient {
   /** For other calls as the same account. */
   readonly api: ProcoreApi;
+  readonly #index: IndexCalls;
+  readonly #companyId: CompanyId | undefined;
 
-  constructor(options: ProcoreApiOptions) {
+  constructor(options: ProcoreClientOptions) {
     this.api = new ProcoreApi(options);
+    this.#index = new IndexCalls(options.index ?? 1, options.indexChanged, options.log, this.api.clock);
+    this.#companyId = options.companyId;
   }
 
   /** The account that the token belongs to. 1 call. */
@@ -116,16 +128,20 @@ export class ProcoreClient {
     return { ...head, ...parseIndexPage(unpacked(body)) };
   }
 
-  /** One page of the flat index, not yet parsed. 1 call. */
+  /** One page of the flat index, not yet parsed. 1 call, and 1 more when the index that answered last is denied. */
   async indexRaw(projectId: ProjectId, query: IndexQuery, options: CallOptions): Promise<RawIndexPage> {
-    const { reply } = await this.#get(indexPath(projectId, query), { project: projectId }, options);
-    const { body, headers } = reply;
+    const { form, made } = await this.#index.make((form) =>
+      this.#get(indexPath(projectId, query, form, this.#companyId), { project: projectId }, options),
+    );
+    const { body, headers } = made.reply;
+    const asked = Math.min(query.perPage, MOST_PAGE_ROWS[form]);
     return {
       body: parcel(body),
       total: numberOf(headers.total),
       page: query.page,
-      perPage: Math.max(1, Math.min(query.perPage, numberOf(headers['per-page']) ?? query.perPage)),
-      serverTime: this.api.serverTime(reply),
+      perPage: Math.max(1, Math.min(asked, numberOf(headers['per-page']) ?? asked)),
+      serverTime: this.api.serverTime(made.reply),
+      form,
     };
   }
 

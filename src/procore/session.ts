@@ -11,9 +11,14 @@ import type { Secrets } from '../connections/secrets.js';
 import type { OwnedTokenSource, TokenSource } from '../connections/token-source.js';
 import { openTokens } from '../connections/tokens.js';
 import { ProcoreClient } from './client.js';
+import { ClientFacts } from './probe/client-facts.js';
 import { Storage } from './storage.js';
 import { Uploads } from './uploads.js';
 import { ProcoreWrites } from './writes.js';
+
+/** The fact whether the v1.0 index answers, and its values that say no. */
+const INDEX_FACT = 'index-v1';
+const DENIED: ReadonlySet<string | undefined> = new Set(['denied', 'gone']);
 
 export interface SessionOptions {
   readonly stateFolder: string;
@@ -56,7 +61,10 @@ export class Session {
       ...(windows === undefined ? {} : { windows }),
       ...(options.budgetWait === undefined ? {} : { budgetWait: options.budgetWait }),
     });
+    const facts = new ClientFacts(options.stateFolder, connection);
     this.client = new ProcoreClient({
+      index: DENIED.has(facts.get(INDEX_FACT)) ? 2 : 1,
+      indexChanged: (form) => facts.keep({ [INDEX_FACT]: form === 1 ? 'allowed' : 'denied' }),
       apiUrl: connection.apiUrl,
       name: connection.name,
       companyId: connection.company,

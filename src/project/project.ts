@@ -15,6 +15,7 @@ import type { ContentVersion } from '../cache/source.js';
 import { altered, type Change } from '../mirror/database/changes.js';
 import { Mirror } from '../mirror/mirror.js';
 import { Removals } from '../mirror/removal.js';
+import { indexSource } from '../mirror/sync/index-source.js';
 import { linuxNames } from '../names/linux.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intents/intent.js';
@@ -230,11 +231,7 @@ export class Project {
         reachable: (signal) => client.api.reachable(signal),
         log,
         clock,
-        source: {
-          page: ({ newestFirst, ...query }, callOptions) =>
-            client.indexRaw(project.id, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, callOptions),
-          folder: (id, callOptions) => client.folderRaw(project.id, id, callOptions),
-        },
+        source: indexSource(client, project.id),
       });
       mirror = opened;
       const versions = new FileVersions((item, signal) =>

@@ -1,8 +1,10 @@
 import { Failure } from '../base/errors.js';
 
 interface SwitchRow {
-  /** The first value is the default. `number`: any whole number. */
+  /** The first value is the default. */
   readonly values: readonly string[];
+  /** Any whole number above 0 is a value, too. */
+  readonly anyNumber?: true;
   /** The behaviour of the real API that is unknown or differs between accounts. */
   readonly fact: string;
 }
@@ -118,6 +120,12 @@ export const switchTable = {
   'link-header': { values: ['yes', 'no'], fact: 'whether paged replies carry Link' },
   'version-order': { values: ['oldest-first', 'newest-first'], fact: 'the order of file_versions' },
   'id-space': { values: ['shared', 'separate'], fact: 'whether a file and a folder can have the same id' },
+  'index-v1': {
+    values: ['allowed', 'denied', 'gone'],
+    fact: 'whether the app may use the deprecated v1.0 index: 403, 410 if not',
+  },
+  'index-v2': { values: ['present', 'absent'], fact: 'whether the v2.0 index exists' },
+  'index-v2-rows': { values: ['100'], anyNumber: true, fact: 'the maximum of per_page of the v2.0 index' },
   'v2-folders': { values: ['absent', 'present'], fact: 'whether the v2.0 folder resources exist' },
 
   'url-form': {
@@ -180,8 +188,8 @@ export class Switches {
   /** Throws the failure `usage` for an unknown name or value. */
   set(name: string, value: string): void {
     if (!isSwitch(name)) throw new Failure('usage', { what: `there is no switch "${name}"` });
-    const values: readonly string[] = switchTable[name].values;
-    if (!values.includes(value)) {
+    const { values, anyNumber }: SwitchRow = switchTable[name];
+    if (!values.includes(value) && !(anyNumber && /^[1-9]\d{0,8}$/.test(value))) {
       throw new Failure('usage', { what: `the switch "${name}" is one of ${values.join(', ')}, not "${value}"` });
     }
     this.#values.set(name, value);

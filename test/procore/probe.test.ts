@@ -25,7 +25,15 @@ const NOT_SEEN: Partial<Record<SwitchName, RegExp>> = {
 };
 
 /** Switches of the account rather than of the API: each position has a test of its own below. */
-const APART: readonly SwitchName[] = ['app-connected', 'project-access', 'project-names', 'spike-window'];
+const APART: readonly SwitchName[] = [
+  'app-connected',
+  'project-access',
+  'project-names',
+  'spike-window',
+  'index-v1',
+  'index-v2',
+  'index-v2-rows',
+];
 
 const names = Object.keys(switchTable) as SwitchName[];
 const together = names.filter((name) => !APART.includes(name));
@@ -185,6 +193,23 @@ t.test('without writing, only reading calls are made, and what they show is foun
   const unique = await started(t, { projects: 2, items: 20 });
   t.equal(answersOf(await run(t, unique, undefined))['project-names'], 'unique');
 });
+
+t.test(
+  'which index answers, and its longest page, are found, and the other facts by the one that answers',
+  async (t) => {
+    const sim = await started(t);
+    for (const [denial, rows] of [
+      ['denied', '100'],
+      ['gone', '250'],
+    ] as const) {
+      await sim.admin.switches({ 'index-v1': denial, 'index-v2-rows': rows });
+      const found = answersOf(await run(t, sim, undefined));
+      t.match(found, { 'index-v1': denial, 'index-v2': 'present', 'index-v2-rows': rows, 'total-header': 'yes' });
+    }
+    await sim.admin.switches({ 'index-v1': 'allowed', 'index-v2': 'absent' });
+    t.match(answersOf(await run(t, sim, undefined)), { 'index-v1': 'allowed', 'index-v2': 'absent' });
+  },
+);
 
 t.test('what the account may do is told by the refusal, without a call more', async (t) => {
   const sim = await started(t);

@@ -285,6 +285,17 @@ const looks: Readonly<Record<keyof typeof switchTable, Look>> = {
     const list = await rows();
     return new Set(list.map(({ id }) => id)).size < list.length;
   }),
+  'index-v1': look({ allowed: 200, denied: 403, gone: 410 }, async () => (await client.documents()).status),
+  'index-v2': look({ present: [10, 'string', 'string', false], absent: 404 }, async () => {
+    const { status, body } = await client.ask(`/rest/v2.0/companies/${ready.company_id}/projects/{project}/documents`);
+    if (status !== 200) return status;
+    const [row] = body.data;
+    return [body.data.length, typeof row.id, typeof row.parent_id, 'name_with_path' in row];
+  }),
+  'index-v2-rows': self(async () => {
+    const { headers } = await client.ask('/rest/v2.0/projects/{project}/documents?per_page=2000');
+    return headers.get('per-page');
+  }),
   'v2-folders': look({ absent: 404, present: [10, 'string', 'string'] }, async () => {
     const path = `/rest/v2.0/companies/${ready.company_id}/projects/{project}/folders`;
     const { status, body } = await client.ask(path);

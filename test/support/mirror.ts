@@ -6,7 +6,7 @@ import { silentLog } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
 import type { Item } from '#src/mirror/database/view.js';
 import { Mirror, type MirrorOptions } from '#src/mirror/mirror.js';
-import type { IndexSource } from '#src/mirror/sync/index-source.js';
+import { type IndexSource, indexSource } from '#src/mirror/sync/index-source.js';
 import { Session } from '#src/procore/session.js';
 import { addConnection } from './simulated-connection.js';
 import { type RunningSimulator, type SimulatorSettings, simulator } from './simulator.js';
@@ -19,6 +19,9 @@ export interface MirrorBench {
   readonly simulator: RunningSimulator;
   readonly session: Session;
   readonly project: ProjectId;
+  /** The state folder. */
+  readonly folder: string;
+  readonly secrets: Connections['secrets'];
   readonly source: IndexSource;
   /** Opens the mirror anew; the one before must be closed. */
   openMirror(source?: IndexSource, options?: Partial<MirrorOptions>): Mirror;
@@ -41,11 +44,7 @@ export async function mirrorBench(
   const session = new Session(connection, { stateFolder: folder, secrets: connections.secrets, log: silentLog });
   const project = asProjectId(ready.projects[0]!.id);
   const { client } = session;
-  const source: IndexSource = {
-    page: ({ newestFirst, ...query }, options) =>
-      client.indexRaw(project, { ...query, sort: newestFirst ? '-updated_at' : 'updated_at' }, options),
-    folder: (id, options) => client.folderRaw(project, id, options),
-  };
+  const source = indexSource(client, project);
   const open = new Set<Mirror>();
   t.teardown(async () => {
     await Promise.all([...open].map((mirror) => mirror.close()));
@@ -54,6 +53,8 @@ export async function mirrorBench(
   });
   return {
     simulator: running,
+    folder,
+    secrets: connections.secrets,
     session,
     project,
     source,

@@ -70,7 +70,7 @@ export type WriterRequest =
       readonly above: number;
     }
   | { readonly op: 'ignore-case' }
-  | { readonly op: 'finish-crawl'; readonly meta: Meta }
+  | { readonly op: 'finish-crawl'; readonly meta: Meta; readonly unlisted: readonly RemoteId[] }
   | { readonly op: 'meta'; readonly meta: Meta }
   | { readonly op: 'set-back'; readonly now: number; readonly from: number }
   | { readonly op: 'sync' }

@@ -150,8 +150,9 @@ export class MirrorStore {
     this.#taken(result);
   }
 
-  async finishCrawl(meta: Meta): Promise<void> {
-    await this.#writer.run({ op: 'finish-crawl', meta });
+  /** @param unlisted folders whose children are not known */
+  async finishCrawl(meta: Meta, unlisted: readonly RemoteId[] = []): Promise<void> {
+    await this.#writer.run({ op: 'finish-crawl', meta, unlisted });
     await this.#writer.renew();
   }
 

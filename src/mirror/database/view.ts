@@ -4,7 +4,7 @@ import type { Database, Statement } from '../../database/open.js';
 import type { Selection } from '../../database/table.js';
 import { foldCase } from '../../names/fold.js';
 import type { Change } from './changes.js';
-import { HIDDEN } from './flags.js';
+import { FILE, HIDDEN } from './flags.js';
 import { type Item, itemTable, type ListedItem, listedTable } from './item-columns.js';
 import { FOLDED } from './shown-names.js';
 
@@ -45,6 +45,7 @@ export class View {
   readonly #listed: Statement<[number], number>;
   readonly #unlisted: Statement<[number], number>;
   readonly #someUnlisted: Statement<[], RemoteId>;
+  readonly #neverListed: Statement<[number, number], { readonly inode: Inode; readonly remoteId: RemoteId }>;
   readonly #count: Statement<[], number>;
   readonly #last: Statement<[number], number | null>;
   readonly #url: Statement<[number], KnownUrl>;
@@ -79,6 +80,10 @@ export class View {
         SELECT unlisted.remote_id FROM unlisted CROSS JOIN items USING (remote_id)
         WHERE ${VISIBLE} AND parent_id NOT IN (SELECT remote_id FROM unlisted)`)
       .pluck();
+    this.#neverListed = db.prepare(`
+      SELECT inode, remote_id AS remoteId FROM items
+      WHERE inode > ? AND flags & ${HIDDEN | FILE} = 0 AND remote_id NOT IN (SELECT remote_id FROM listed)
+      ORDER BY inode LIMIT ?`);
     this.#url = db.prepare('SELECT url, fetched_at AS fetchedAt, version_id AS versionId FROM urls WHERE inode = ?');
     this.#count = pluck('SELECT count(*) FROM items');
     this.#last = pluck('SELECT max(inode) FROM items WHERE inode < ?');
@@ -216,6 +221,11 @@ export class View {
   someUnlisted(isLeftOut: (id: RemoteId) => boolean = () => false): Item | undefined {
     for (const id of this.#someUnlisted.iterate()) if (!isLeftOut(id)) return this.byRemoteId(id);
     return undefined;
+  }
+
+  /** During the crawl: visible folders with a greater inode that were not listed yet, in order of their inodes. */
+  neverListed(after: number, limit: number): { readonly inode: Inode; readonly remoteId: RemoteId }[] {
+    return this.#neverListed.all(after, limit);
   }
 
   get crawlDone(): boolean {

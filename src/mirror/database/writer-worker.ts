@@ -119,7 +119,7 @@ function perform(request: WriterRequest): unknown {
     case 'ignore-case':
       return pageResult(writer.ignoreCase(), [], []);
     case 'finish-crawl':
-      writer.finishCrawl(request.meta);
+      writer.finishCrawl(request.meta, request.unlisted);
       writer.crawling = false;
       return undefined;
     case 'meta':

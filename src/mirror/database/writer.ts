@@ -305,10 +305,11 @@ export class Writer {
     this.#transaction(() => this.#putMeta(values));
   }
 
-  /** Ends the crawl: the children of every folder are known, except for folders in `unlisted`. */
-  finishCrawl(meta: Readonly<Record<string, string | number>>): void {
+  /** Ends the crawl: the children of every folder are known, except for these and those in `unlisted` already. */
+  finishCrawl(meta: Readonly<Record<string, string | number>>, unlisted: readonly number[]): void {
     this.#transaction(() => {
       this.#putMeta(meta);
+      for (const folder of unlisted) this.#unlist.run(folder);
       this.#db.exec('DELETE FROM listed');
     });
   }

@@ -1,13 +1,26 @@
+import { isFailure } from '../../base/errors.js';
+import type { RemoteId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
+import type { CallOptions } from '../../budget/calls.js';
+import type { IndexFilter } from '../../procore/items.js';
 import type { MirrorStore } from '../database/store.js';
-import type { IndexSource, RawPage, WalkStep } from './index-source.js';
-import { pageRows } from './page-rows.js';
-import { walkOn } from './walk.js';
+import type { IndexSource, WalkStep } from './index-source.js';
+import { listFolder } from './list-folder.js';
+import { indexForm, pageRows } from './page-rows.js';
+import { knownStep, pageAt, stepMeta, walkOn } from './walk.js';
+
+/** Key in `meta`: 1 while the crawl lists folders. */
+const BY_FOLDER = 'crawl.folders';
+/** Folders that are looked up together. */
+const AT_ONCE = 64;
+/** Rows of the index from which on it is worth a call to count the folders. */
+const WORTH_COUNTING_ROWS = 1000;
 
 /**
  * Fills the mirror from the flat index: every row updated up to the start of the crawl, oldest first. A row that is
  * updated meanwhile moves to the end of the range or out of it, where the polls show it. The walk continues by time, so
- * that no row is missed. Resumes after a restart.
+ * that no row is missed. Where the index has more pages than the project has folders, each folder is listed instead;
+ * what changes in a listed folder is shown by the polls as well. Resumes after a restart.
  */
 export class Crawl {
   constructor(
@@ -21,7 +34,10 @@ export class Crawl {
     const until = view.number('crawl.until');
     if (view.crawlDone || until === undefined) return;
     for (let pass = view.number('crawl.pass') ?? 1; ; pass++) {
-      await this.#walk(until, signal);
+      if (view.number(BY_FOLDER) === 1 || !(await this.#walk(until, signal))) {
+        const refused = await this.#list(signal);
+        return await this.store.finishCrawl({ 'crawl.done': 1, 'poll.at': until }, refused);
+      }
       const isComplete = await this.#isComplete(until, signal);
       if (isComplete || pass >= 2) {
         if (!isComplete) this.log.warn({ until }, 'the index has rows that the crawl did not meet');
@@ -32,30 +48,74 @@ export class Crawl {
     }
   }
 
-  async #walk(until: number, signal: AbortSignal): Promise<void> {
+  /** Whether listing each folder costs fewer calls than the rest of the index: 1 call, once, to count the folders. */
+  async #isByFolder(rows: number | undefined, signal: AbortSignal): Promise<boolean> {
+    const { view } = this.store;
+    const known = view.number(BY_FOLDER);
+    // Of pages of 2,000 rows there are hardly ever more than folders.
+    if (known !== undefined || indexForm(view) === 1) return known === 1;
+    let isByFolder = false;
+    if (rows !== undefined && rows >= WORTH_COUNTING_ROWS) {
+      const folders = await this.#count({ type: 'folder', inRecycleBin: false }, signal);
+      isByFolder = folders !== undefined && folders < rows / pageRows(view);
+    }
+    await this.store.setMeta({ [BY_FOLDER]: isByFolder ? 1 : 0 });
+    return isByFolder;
+  }
+
+  /** Lists every folder that was not listed: 1 call each. Returns those that may not be read. */
+  async #list(signal: AbortSignal): Promise<readonly RemoteId[]> {
+    const { view } = this.store;
+    const refused = new Set<RemoteId>();
+    // Folders that a listing brings have greater inodes; another round finds those that became visible behind.
+    for (let found = true; found; ) {
+      found = false;
+      for (let after = 0, some = view.neverListed(after, AT_ONCE); some.length > 0; ) {
+        for (const { inode, remoteId } of some) {
+          after = inode;
+          if (refused.has(remoteId)) continue;
+          signal.throwIfAborted();
+          found = true;
+          try {
+            await listFolder(this.store, this.source, remoteId, { class: 'background', signal });
+          } catch (error) {
+            if (!isFailure(error, 'gone') && !isFailure(error, 'not-permitted')) throw error;
+            refused.add(remoteId);
+          }
+        }
+        some = view.neverListed(after, AT_ONCE);
+      }
+    }
+    return [...refused];
+  }
+
+  /** Reads the index to its end. False: the folders are to be listed instead. */
+  async #walk(until: number, signal: AbortSignal): Promise<boolean> {
     const { view } = this.store;
     const total = view.number('crawl.total');
-    let step: WalkStep = { from: view.number('crawl.from') ?? 0, page: view.number('crawl.page') ?? 1 };
+    let step: WalkStep = knownStep(view, 'crawl') ?? { from: 0, page: 1 };
     /** Rows from the step's second on, as the previous page counted them. */
     let before: number | undefined;
     for (;;) {
       signal.throwIfAborted();
-      const reply = await this.#page(step, pageRows(view), until, signal);
+      const call: CallOptions = { class: 'background', signal };
+      const { reply, step: at } = await pageAt(this.store, this.source, step, { updatedTo: until }, call);
       const result = await this.store.ingestPage(
         reply,
         undefined,
-        total === undefined && reply.total !== undefined && step.from === 0 ? { 'crawl.total': reply.total } : {},
+        total === undefined && reply.total !== undefined && at.from === 0 ? { 'crawl.total': reply.total } : {},
       );
       const left = before !== undefined && reply.total !== undefined ? before - reply.total : 0;
       // Rows of one second fill several pages, and some have left the range: the rows behind them have moved to pages
       // that were already read.
       const next =
-        left > 0 && step.page > 1
-          ? { ...step, page: Math.max(1, step.page - Math.ceil(left / reply.perPage)) }
-          : await walkOn(this.store, step, result, reply);
-      if (!next) return;
-      before = next.from === step.from ? reply.total : undefined;
-      await this.store.setMeta({ 'crawl.from': next.from, 'crawl.page': next.page });
+        left > 0 && at.page > 1
+          ? { ...at, page: Math.max(1, at.page - Math.ceil(left / reply.perPage)) }
+          : await walkOn(this.store, at, result, reply);
+      if (!next) return true;
+      if (await this.#isByFolder(reply.total, signal)) return false;
+      before = next.from === at.from ? reply.total : undefined;
+      await this.store.setMeta(stepMeta('crawl', next));
       step = next;
     }
   }
@@ -66,12 +126,13 @@ export class Crawl {
     if (first === undefined) return true;
     const known = await this.store.countUntil(until);
     if (known >= first) return true;
-    const { total } = await this.#page({ from: 0, page: 1 }, 1, until, signal);
+    const total = await this.#count({ updatedFrom: 0, updatedTo: until }, signal);
     return total === undefined || known >= total;
   }
 
-  #page({ from, page }: WalkStep, perPage: number, until: number, signal: AbortSignal): Promise<RawPage> {
-    const filter = { updatedFrom: from, updatedTo: until };
-    return this.source.page({ page, perPage, filter }, { class: 'background', signal });
+  /** Rows of the index that match, if the server counts them: 1 call. */
+  async #count(filter: IndexFilter, signal: AbortSignal): Promise<number | undefined> {
+    const query = { page: 1, perPage: 1, filter };
+    return (await this.source.page(query, { class: 'background', signal })).total;
   }
 }

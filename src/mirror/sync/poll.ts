@@ -1,8 +1,7 @@
 import type { CallOptions } from '../../budget/calls.js';
 import type { MirrorStore } from '../database/store.js';
 import type { IndexSource, WalkStep } from './index-source.js';
-import { pageRows } from './page-rows.js';
-import { walkOn } from './walk.js';
+import { pageAt, walkOn } from './walk.js';
 
 /** Seconds before the last poll that the next one covers again: timestamps are whole seconds, and clocks differ. */
 const OVERLAP_S = 5;
@@ -30,11 +29,9 @@ export async function poll(store: MirrorStore, source: IndexSource, call: CallOp
   const since = isDeep ? lastDeep - LAG : last - OVERLAP_S;
   let began: number | undefined;
   for (let step: WalkStep | undefined = { from: since, page: 1 }; step; ) {
-    const { from, page }: WalkStep = step;
-    const query = { page, perPage: pageRows(view), filter: { updatedFrom: from, updatedTo: last + FAR_S } };
-    const reply = await source.page(query, call);
+    const { reply, step: at } = await pageAt(store, source, step, { updatedTo: last + FAR_S }, call);
     began ??= reply.serverTime;
-    step = await walkOn(store, step, await store.ingestPage(reply, since, {}), reply);
+    step = await walkOn(store, at, await store.ingestPage(reply, since, {}), reply);
   }
   if (began! < last - BEHIND_S) return await behind(store, last, began!);
   const at = Math.max(last, began!);

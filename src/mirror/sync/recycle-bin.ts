@@ -8,7 +8,7 @@ import type { MirrorStore } from '../database/store.js';
 import type { Item, KnownUrl } from '../database/view.js';
 import type { IndexSource, WalkStep } from './index-source.js';
 import { learnPageRows, pageRows } from './page-rows.js';
-import { walkOn } from './walk.js';
+import { knownStep, pageAt, stepMeta, walkOn } from './walk.js';
 
 /** Milliseconds for which an answer about the bin is reused. Deletions through this mirror show at once anyway. */
 const FRESH_MS = 60_000;
@@ -16,12 +16,8 @@ const FRESH_MS = 60_000;
 const FAR_BIN_S = 10 * 366 * 24 * 3600;
 /** Additional pages that one look may request, because its caller waits. The next look continues. */
 const MORE_PAGES = 5;
-/**
- * Keys in `meta`: how far a bin of several pages is known. `bin.from`: everything up to this second (server time of the
- * last update). `bin.page`: the next page to request from there on; 0: everything is known.
- */
-const FROM = 'bin.from';
-const PAGE = 'bin.page';
+/** How far a bin of several pages is known is recorded as the step of a walk; of page 0: everything is known. */
+const BIN = 'bin';
 
 /** Calls about the project's recycle bin. Its known content is in `store.recycled`. */
 export class RecycleBin {
@@ -70,12 +66,11 @@ export class RecycleBin {
 
   async #look(call: CallOptions): Promise<void> {
     const store = this.#store;
-    const asked = pageRows(store.view);
-    const query = { page: 1, perPage: asked, newestFirst: true, filter: { inRecycleBin: true } };
+    const query = { page: 1, perPage: pageRows(store.view), newestFirst: true, filter: { inRecycleBin: true } };
     const reply = await this.#source.page(query, call);
     const { total, serverTime } = reply;
     const newest = await store.ingestPage(reply, undefined, {});
-    const shown = await learnPageRows(store, asked, 1, newest.rows, reply);
+    const shown = await learnPageRows(store, 1, newest.rows, reply);
     if (total === undefined ? newest.rows >= shown : total > shown) await this.#older(newest, call);
     else if (total !== undefined && newest.rows >= total) await store.setMeta({ 'bin.at': serverTime });
     this.#lookedAt = this.#clock.monotonic();
@@ -86,20 +81,25 @@ export class RecycleBin {
   async #older(newest: PageResult, call: CallOptions): Promise<void> {
     const store = this.#store;
     const { first = 0, last = 0 } = newest;
-    const from = store.view.number(FROM);
-    const page = store.view.number(PAGE) ?? 0;
+    const { from, page, rows } = knownStep(store.view, BIN) ?? { from: undefined, page: 0 };
     // If the crawl and the polls also show deleted items, nothing is unknown.
     const isSeen = from === undefined ? newest.changed === 0 : from > last;
     const isKnown = page === 0 && (isSeen || (from === last && newest.changed < newest.rows));
-    let step: WalkStep | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1 };
+    let step: WalkStep | undefined = isKnown ? undefined : { from: from ?? 0, page: page || 1, rows };
     for (let pages = 0; step && step.from <= last; pages++) {
       if (pages === MORE_PAGES) return;
-      const filter = { inRecycleBin: true, updatedFrom: step.from, updatedTo: first + FAR_BIN_S };
-      const reply = await this.#source.page({ page: step.page, perPage: pageRows(store.view), filter }, call);
-      step = await walkOn(store, step, await store.ingestPage(reply, undefined, {}), reply);
-      if (step) await store.setMeta({ [FROM]: step.from, [PAGE]: step.page });
+      const filter = { inRecycleBin: true, updatedTo: first + FAR_BIN_S };
+      const { reply, step: at }: Awaited<ReturnType<typeof pageAt>> = await pageAt(
+        store,
+        this.#source,
+        step,
+        filter,
+        call,
+      );
+      step = await walkOn(store, at, await store.ingestPage(reply, undefined, {}), reply);
+      if (step) await store.setMeta(stepMeta(BIN, step));
     }
-    await store.setMeta({ [FROM]: first, [PAGE]: 0 });
+    await store.setMeta(stepMeta(BIN, { from: first, page: 0 }));
   }
 
   /**
@@ -137,7 +137,8 @@ export class RecycleBin {
       updatedFrom: updatedAt,
       updatedTo: updatedAt + FAR_BIN_S,
     } as const;
-    const query = { page: 1, perPage: pageRows(this.#store.view), filter };
+    const { view } = this.#store;
+    const query = { page: 1, perPage: pageRows(view), filter };
     await this.#store.ingestPage(await this.#source.page(query, { class: callClass, signal }), undefined, {});
   }
 }

@@ -4,9 +4,8 @@ import type { MirrorStore } from '../database/store.js';
 import type { Item } from '../database/view.js';
 import type { IndexSource, WalkStep } from './index-source.js';
 import { listNearest } from './list-nearest.js';
-import { pageRows } from './page-rows.js';
 import { FAR_S } from './poll.js';
-import { walkOn } from './walk.js';
+import { pageAt, walkOn } from './walk.js';
 
 /**
  * Loads the content of a folder that became visible after its content was made (restored, permitted) from the index: 1
@@ -28,12 +27,11 @@ export class Subtree {
   async step(options: CallOptions): Promise<boolean> {
     const { view } = this.#store;
     const { remoteId } = this.folder;
-    const { from, page } = this.#step;
-    const filter = { folderId: remoteId, updatedFrom: from, updatedTo: (view.number('poll.at') ?? from) + FAR_S };
+    const filter = { folderId: remoteId, updatedTo: (view.number('poll.at') ?? this.#step.from) + FAR_S };
     const call: CallOptions = { ...options, upkeep: true };
     try {
-      const reply = await this.#source.page({ page, perPage: pageRows(view), filter }, call);
-      const next = await walkOn(this.#store, this.#step, await this.#store.ingestPage(reply, undefined, {}), reply);
+      const { reply, step } = await pageAt(this.#store, this.#source, this.#step, filter, call);
+      const next = await walkOn(this.#store, step, await this.#store.ingestPage(reply, undefined, {}), reply);
       if (next) {
         this.#step = next;
         return false;

@@ -4,9 +4,8 @@ import type { SweepResult } from '../database/protocol.js';
 import type { MirrorStore } from '../database/store.js';
 import type { IndexSource, WalkStep } from './index-source.js';
 import { listNearest } from './list-nearest.js';
-import { pageRows } from './page-rows.js';
 import { FAR_S } from './poll.js';
-import { walkOn } from './walk.js';
+import { knownStep, pageAt, stepMeta, walkOn } from './walk.js';
 
 const START: WalkStep = { from: 0, page: 1 };
 /** Values in `meta` while no sweep is in progress. */
@@ -47,14 +46,11 @@ export class Sweep {
   /** Requests the next page: 1 call, and 1 for each folder that has to be listed. True if it was the last page. */
   async step(options: Pick<CallOptions, 'class' | 'signal'>): Promise<boolean> {
     const { view } = this.store;
-    const from = view.number('sweep.from');
-    const step = from === undefined ? START : { from, page: view.number('sweep.page') ?? 1 };
-    const { next, serverTime } = await this.#page(step, options);
-    const began = (from === undefined ? undefined : view.number('sweep.began')) ?? serverTime;
+    const known = knownStep(view, 'sweep');
+    const { next, serverTime } = await this.#page(known ?? START, options);
+    const began = (known && view.number('sweep.began')) ?? serverTime;
     await this.store.setMeta(
-      next
-        ? { 'sweep.from': next.from, 'sweep.page': next.page, 'sweep.began': began }
-        : { ...END, 'sweep.done': began },
+      next ? { ...stepMeta('sweep', next), 'sweep.began': began } : { ...END, 'sweep.done': began },
     );
     return next === undefined;
   }
@@ -64,13 +60,12 @@ export class Sweep {
     options: Pick<CallOptions, 'class' | 'signal'>,
   ): Promise<{ readonly next: WalkStep | undefined; readonly serverTime: number }> {
     const { view } = this.store;
-    const perPage = pageRows(view);
     const call: CallOptions = { ...options, upkeep: true };
-    const filter = { updatedFrom: step.from, updatedTo: (view.number('poll.at') ?? step.from) + FAR_S };
-    const reply = await this.source.page({ page: step.page, perPage, filter }, call);
-    const result = await this.store.ingestSweep(reply, step);
+    const filter = { updatedTo: (view.number('poll.at') ?? step.from) + FAR_S };
+    const { reply, step: at } = await pageAt(this.store, this.source, step, filter, call);
+    const result = await this.store.ingestSweep(reply, at);
     await this.#decide(result, reply.serverTime, call);
-    return { next: await walkOn(this.store, step, result, reply), serverTime: reply.serverTime };
+    return { next: await walkOn(this.store, at, result, reply), serverTime: reply.serverTime };
   }
 
   /** Lists the folders of items that a page lacked, until it is known for each item whether it exists. */

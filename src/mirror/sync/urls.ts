@@ -1,12 +1,13 @@
 import { SingleFlight } from '../../base/abort.js';
 import type { Clock } from '../../base/clock.js';
 import { Failure } from '../../base/errors.js';
+import type { RemoteId } from '../../base/ids.js';
 import type { CallClass } from '../../budget/calls.js';
 import type { MirrorStore } from '../database/store.js';
 import type { Item, KnownUrl } from '../database/view.js';
 import type { IndexSource } from './index-source.js';
 import { listFolder } from './list-folder.js';
-import { pageRows } from './page-rows.js';
+import { indexForm, pageRows } from './page-rows.js';
 
 /** Pages beside the expected one that are searched for a file before its folder is listed instead. */
 const NEIGHBOUR_PAGES = 2;
@@ -23,6 +24,7 @@ export class Urls {
   /** When a page was last requested, monotonic ms. */
   readonly #askedAt = new Map<number, number>();
   readonly #flights = new SingleFlight<number, PageSpan>();
+  readonly #listings = new SingleFlight<RemoteId, number>();
   /** The shortest known age in seconds at which a URL was refused. */
   #lifetime = Number.POSITIVE_INFINITY;
   /** URLs fetched up to this server time (seconds) are expired. */
@@ -66,6 +68,10 @@ export class Urls {
       const row = this.store.view.url(item.inode);
       return row && row.versionId === item.versionId && row.fetchedAt >= serverTime ? row : undefined;
     };
+    if (this.#isFolderCheaper(item.parentId)) {
+      const found = cameAt(await this.#listed(item.parentId, callClass, signal));
+      if (found && found.url !== stale?.url) return found;
+    }
     let page = Math.floor((await this.store.rank(item.remoteId)) / pageRows(this.store.view)) + 1;
     for (let step = 0; step <= NEIGHBOUR_PAGES && page >= 1; step++) {
       const span = await this.#page(page, callClass, signal);
@@ -75,9 +81,22 @@ export class Urls {
       else if (item.updatedAt > span.last) page++;
       else break;
     }
-    const found = cameAt(await listFolder(this.store, this.source, item.parentId, { class: callClass, signal }));
+    const found = cameAt(await this.#listed(item.parentId, callClass, signal));
     if (found) return found;
     throw new Failure('gone', { what: item.name });
+  }
+
+  /** Whether a listing of the folder, which renews all of it, is about as good as a page of the v2.0 index. */
+  #isFolderCheaper(folder: RemoteId): boolean {
+    const { view } = this.store;
+    const least = pageRows(view) / 2;
+    return indexForm(view) === 2 && view.listing(folder, 0, least).length >= least;
+  }
+
+  /** One call for all concurrent requests for the folder. Returns its server time. */
+  #listed(folder: RemoteId, callClass: CallClass, signal: AbortSignal): Promise<number> {
+    const list = (signal: AbortSignal) => listFolder(this.store, this.source, folder, { class: callClass, signal });
+    return this.#listings.run(folder, list, signal);
   }
 
   /** One call for all concurrent requests for the page. */
@@ -90,10 +109,10 @@ export class Urls {
     // Other requests for the page join meanwhile.
     if (wait > 0) await this.clock.sleep(wait, signal);
     this.#askedAt.set(page, this.clock.monotonic());
-    const reply = await this.source.page(
-      { page, perPage: pageRows(this.store.view), filter: { type: 'file', inRecycleBin: false } },
-      { class: callClass, signal },
-    );
+    const { view } = this.store;
+    const filter = { type: 'file', inRecycleBin: false } as const;
+    const query = { page, perPage: pageRows(view), filter };
+    const reply = await this.source.page(query, { class: callClass, signal });
     this.#serverOffset = reply.serverTime - this.clock.monotonic() / 1000;
     return { ...(await this.store.ingestPage(reply, undefined, {})), serverTime: reply.serverTime };
   }

@@ -11,6 +11,7 @@ import {
   type ProbeStep,
   updatedOf,
 } from './evidence.js';
+import { maximumIn } from './reading.js';
 
 /** Undefined: the replies do not answer the fact. */
 export type ProbeAnswer = string | undefined;
@@ -143,6 +144,14 @@ export const header =
   (name: 'total' | 'link'): Answered =>
   ({ seen }) =>
     seen.index?.ok ? (seen.index.headers[name] === undefined ? 'no' : 'yes') : undefined;
+
+/** The maximum of per_page, by a page or a refusal of a greater one. */
+export const mostRows =
+  (step: ProbeStep): Answered =>
+  ({ seen }) => {
+    const beyond = seen[step];
+    return (beyond?.ok ? beyond.perPage : beyond && maximumIn(beyond))?.toString();
+  };
 
 export const defaultPerPage: Answered = ({ seen }) => {
   if (!seen.index?.ok) return undefined;

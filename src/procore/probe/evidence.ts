@@ -13,6 +13,8 @@ export type ProbeStep =
   | 'root'
   | 'path'
   | 'index'
+  | 'index-v1'
+  | 'index-v2'
   | 'page-beyond'
   | 'page-allowed'
   | 'tie'

@@ -148,13 +148,18 @@ export const factTable: readonly FactRow[] = [
     ['page-beyond'],
     answers.either('page-beyond', 'capped', '400'),
   ),
-  read('per-page-most', 'the maximum of per_page', ['page-beyond'], ({ seen }) => {
-    const beyond = seen['page-beyond'];
-    if (!beyond) return undefined;
-    return (beyond.ok ? beyond.perPage : maximumIn(beyond))?.toString();
-  }),
+  read('per-page-most', 'the maximum of per_page', ['page-beyond'], answers.mostRows('page-beyond')),
   read('total-header', 'whether paged replies carry Total', ['index'], answers.header('total')),
   read('link-header', 'whether paged replies carry Link', ['index'], answers.header('link')),
+  read('index-v1', 'whether the app may use the deprecated v1.0 index', ['index-v1'], ({ seen }) => {
+    const status = seen['index-v1']?.status;
+    return status === 200 ? 'allowed' : status === 403 ? 'denied' : status === undefined ? undefined : 'gone';
+  }),
+  read('index-v2', 'whether the v2.0 index exists', ['index-v2'], ({ seen }) => {
+    const status = seen['index-v2']?.status;
+    return status === 404 || status === 410 ? 'absent' : status === 200 || status === 400 ? 'present' : undefined;
+  }),
+  read('index-v2-rows', 'the maximum of per_page of the v2.0 index', ['index-v2'], answers.mostRows('index-v2')),
   read('v2-folders', 'whether the v2.0 folder resources exist', ['v2'], ({ seen }) =>
     seen.v2?.ok ? 'present' : seen.v2?.status === 404 ? 'absent' : undefined,
   ),

@@ -45,7 +45,11 @@ export async function readFacts(
   if (!root.ok) return undefined;
   const folder = await findFolder(caller, root, company, project, wanted.folder);
 
-  const documents = `/rest/v1.0/projects/${project}/documents`;
+  const v1 = `/rest/v1.0/projects/${project}/documents`;
+  const v2 = `/rest/v2.0/companies/${company}/projects/${project}/documents`;
+  const old = await caller.call('index-v1', { path: `${v1}?per_page=1`, company });
+  await caller.call('index-v2', { path: `${v2}?per_page=2000`, company });
+  const documents = old.ok ? v1 : v2;
   const index = (step: ProbeStep, query: string): Promise<ProbedReply> =>
     caller.call(step, { path: `${documents}?${query.replaceAll('[', '%5B').replaceAll(']', '%5D')}`, company });
 

@@ -51,6 +51,8 @@ export class Call {
    */
   project(writes = false): SimulatedProject {
     if (this.params.company !== undefined && this.params.project === undefined) return this.#companyDocuments();
+    if (this.params.company !== undefined && this.number('company') !== this.world.company.id)
+      throw this.error(404, 'Company not found');
     const text = this.params.project ?? this.url.searchParams.get('project_id');
     if (text === null) throw this.error(400, 'project_id is missing');
     const id = wholeNumber('project_id', text);

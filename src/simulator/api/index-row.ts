@@ -18,11 +18,14 @@ export class IndexRowWriter {
   readonly #renderer: Renderer;
   readonly #creators: readonly string[];
   readonly #both: boolean;
+  readonly #isV2: boolean;
   readonly #folders = new Map<number, string>();
   readonly #url: (version: number) => string;
 
-  constructor(world: World, project: SimulatedProject, renderer: Renderer) {
+  /** @param isV2 ids are strings, and there is no `name_with_path` */
+  constructor(world: World, project: SimulatedProject, renderer: Renderer, isV2 = false) {
     this.#project = project;
+    this.#isV2 = isV2;
     this.#renderer = renderer;
     this.#both = world.switches.is('index-other-part', 'null');
     this.#url = world.versionUrls(project.index);
@@ -40,11 +43,11 @@ export class IndexRowWriter {
     const isFolder = (flags & Flag.folder) !== 0;
     const name = json(store.name(row));
     const normal =
-      `{"id":${ids.item(row)},"created_at":"${timestamp(store.created.get(row))}",` +
+      `{"id":${this.#id(ids.item(row))},"created_at":"${timestamp(store.created.get(row))}",` +
       `"created_by":${this.#creators[store.by.get(row)]},"custom_fields":{},` +
       `"document_type":"${isFolder ? 'folder' : 'file'}","is_deleted":${renderer.deleted(row)},` +
       `"is_recycle_bin":${(flags & Flag.bin) !== 0},"name":${name},` +
-      `"name_with_path":${this.#path(row, name)},"parent_id":${renderer.parentId(row)},` +
+      `${this.#isV2 ? '' : `"name_with_path":${this.#path(row, name)},`}"parent_id":${this.#id(renderer.parentId(row))},` +
       `"private":${(flags & Flag.private) !== 0},"read_only":${(flags & Flag.readOnly) !== 0},` +
       `"updated_at":"${timestamp(store.updated.get(row))}"`;
     if (!extended) return `${normal}}`;
@@ -52,6 +55,10 @@ export class IndexRowWriter {
     const more = `${normal},"is_tracked":false,"private_parent":${parent >= 0 && store.has(parent, Flag.private)},"tracked_folder":null`;
     if (!isFolder) return `${more},"file":${this.#file(row, name)}${this.#both ? ',"children":null' : ''}}`;
     return `${more}${this.#both ? ',"file":null' : ''},"children":${JSON.stringify(renderer.hasChildren(row))}}`;
+  }
+
+  #id(id: number | null): string {
+    return this.#isV2 && id !== null ? `"${id}"` : String(id);
   }
 
   /** The path as JSON text; the path of the folder is cached while the page is written. */
@@ -76,12 +83,12 @@ export class IndexRowWriter {
     return (
       `{"checked_out_by":${checkOut ? person[checkOut.by] : null},` +
       `"checked_out_until":${checkOut ? `"${timestamp(checkOut.until)}"` : null},` +
-      `"current_version":{"id":${ids.version(version)},"notes":${notes === undefined ? null : json(notes)},` +
+      `"current_version":{"id":${this.#id(ids.version(version))},"notes":${notes === undefined ? null : json(notes)},` +
       `"url":"${url}","size":${store.versionSize.get(version)},` +
       `"created_at":"${timestamp(store.versionCreated.get(version))}","number":${store.versionNumber.get(version)},` +
       `"created_by":${person[store.versionBy.get(version)]},` +
-      `"prostore_file":{"id":${ids.prostore(version)},"name":${name},"url":"${url}","filename":${name}},` +
-      `"file_id":${ids.item(row)}},"description":${json(documents.descriptions.get(row) ?? 'None')},` +
+      `"prostore_file":{"id":${this.#id(ids.prostore(version))},"name":${name},"url":"${url}","filename":${name}},` +
+      `"file_id":${this.#id(ids.item(row))}},"description":${json(documents.descriptions.get(row) ?? 'None')},` +
       `"file_type":"${fileType(store.name(row))}"}`
     );
   }

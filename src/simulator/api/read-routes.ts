@@ -29,19 +29,35 @@ export function getFile(call: Call): RouteReply {
   return { status: 200, body: call.renderer(project).file(row, call.flag('show_latest_version_only')) };
 }
 
-/** `GET …/documents`: the flat index. */
+/** `GET /rest/v1.0/…/documents`: the flat index. */
 export function getDocuments(call: Call): RouteReply {
+  const { switches } = call.world;
+  if (switches.is('index-v1', 'denied')) throw call.error(403, 'Your app is not permitted to use this API.');
+  if (switches.is('index-v1', 'gone')) throw call.error(410, 'This version of the API has been retired.');
+  return flatIndex(call, false);
+}
+
+/** `GET /rest/v2.0/…/documents`: its successor, with string ids, without paths, at most 100 rows a page. */
+export function getDocumentsV2(call: Call): RouteReply {
+  if (call.world.switches.is('index-v2', 'absent')) throw call.error(404, 'Not Found');
+  return flatIndex(call, true);
+}
+
+function flatIndex(call: Call, isV2: boolean): RouteReply {
   const { world, url } = call;
+  const { switches } = world;
   const project = call.project();
-  const query = readIndexQuery(url.searchParams, world.switches);
+  const query = readIndexQuery(url.searchParams, switches);
   const extended = url.searchParams.get('view') === 'extended';
   const list = (): RouteReply => {
     const rows = project.documentIndex.rows(query);
-    const page = readPage(url, rows.length, world.switches);
-    const writer = new IndexRowWriter(world, project, call.renderer(project));
+    const paging = isV2 ? { size: 10, most: switches.number('index-v2-rows') } : undefined;
+    const page = readPage(url, rows.length, switches, paging);
+    const writer = new IndexRowWriter(world, project, call.renderer(project), isV2);
     const texts: string[] = [];
     for (const row of rows.subarray(page.start, page.end)) texts.push(writer.row(row, extended));
-    return { status: 200, headers: page.headers, body: `[${texts.join(',')}]` };
+    const list = `[${texts.join(',')}]`;
+    return { status: 200, headers: page.headers, body: isV2 ? `{"data":${list}}` : list };
   };
   const stale = world.faults.hit('stale-index', 'api', `GET ${url.pathname}`);
   return stale ? project.store.history.asOf(Date.now() - (stale.seconds ?? 5) * 1000, list) : list();
@@ -51,19 +67,13 @@ export function getDocuments(call: Call): RouteReply {
 export function getFoldersV2(call: Call): RouteReply {
   const { world } = call;
   if (world.switches.is('v2-folders', 'absent')) throw call.error(404, 'Not Found');
-  if (call.number('company') !== world.company.id) throw call.error(404, 'Company not found');
   const project = call.project();
-  const { store, ids } = project;
   const row = call.params.id === undefined ? ROOT_ROW : visibleRow(call, project, 'folder');
   const renderer = call.renderer(project);
   const children = renderer.children(row);
-  const writer = new IndexRowWriter(world, project, renderer);
+  const writer = new IndexRowWriter(world, project, renderer, true);
   const page = readPage(call.url, children.length, world.switches, { size: 10, most: 100 });
-  const data = children.slice(page.start, page.end).map((child) => ({
-    ...(JSON.parse(writer.row(child, true)) as object),
-    id: String(ids.item(child)),
-    parent_id: String(ids.item(store.parent.get(child))),
-  }));
+  const data = children.slice(page.start, page.end).map((child) => JSON.parse(writer.row(child, true)) as object);
   return { status: 200, headers: page.headers, body: { data } };
 }
 

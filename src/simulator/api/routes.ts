@@ -1,6 +1,6 @@
 import { companies, me, projects } from './accounts-routes.js';
 import type { ApiRoute } from './call.js';
-import { getDocuments, getFile, getFolder, getFoldersV2 } from './read-routes.js';
+import { getDocuments, getDocumentsV2, getFile, getFolder, getFoldersV2 } from './read-routes.js';
 import { getUpload, patchUpload, postUpload } from './upload-routes.js';
 import {
   deleteFile,
@@ -21,6 +21,8 @@ export interface RouteRow {
 }
 
 const V1 = '/rest/v1.0';
+const V2 = '/rest/v2.0';
+const CP2 = `${V2}/companies/:company/projects/:project`;
 const UPLOADS = '/rest/v1.1/projects/:project/uploads';
 
 /** The document routes under a prefix: the same for a project, a `project_id` in the query, and a company. */
@@ -48,6 +50,8 @@ export const routeTable: readonly RouteRow[] = [
   { method: 'POST', pattern: UPLOADS, run: postUpload },
   { method: 'GET', pattern: `${UPLOADS}/:uuid`, run: getUpload },
   { method: 'PATCH', pattern: `${UPLOADS}/:uuid`, run: patchUpload },
-  { method: 'GET', pattern: '/rest/v2.0/companies/:company/projects/:project/folders', run: getFoldersV2 },
-  { method: 'GET', pattern: '/rest/v2.0/companies/:company/projects/:project/folders/:id', run: getFoldersV2 },
+  { method: 'GET', pattern: `${V2}/projects/:project/documents`, run: getDocumentsV2 },
+  { method: 'GET', pattern: `${CP2}/documents`, run: getDocumentsV2 },
+  { method: 'GET', pattern: `${CP2}/folders`, run: getFoldersV2 },
+  { method: 'GET', pattern: `${CP2}/folders/:id`, run: getFoldersV2 },
 ];
