@@ -8,6 +8,7 @@ import { Connections, requireEnabled } from '../connections/store.js';
 import type { DriverName } from '../fuse/driver.js';
 import { checkMountpoint } from '../fuse/mountpoint.js';
 import { requireDriver } from '../fuse/probe.js';
+import { sendingRules } from '../outbox/sending-rules.js';
 import { CompanyHome, companyKey } from '../project/company-home.js';
 import { Owned, type ProjectOptions, projectKey } from '../project/project.js';
 import { Projects } from '../project/projects.js';
@@ -180,9 +181,7 @@ export function projectOptions(options: OptionValues): ProjectOptions {
     previews: new PreviewBudget(Number(options.preview_budget), () => systemClock.monotonic()),
     downloads: line && new BandwidthLimiter(line.download, systemClock),
     pollInterval: options.poll === undefined ? undefined : Number(options.poll),
-    settle: Number(options.settle) * 1000,
-    deleteDelay: Number(options.delete_delay) * 1000,
-    holdAfter: Number(options.hold_after),
+    ...sendingRules(options),
     noDelete: options.no_delete === true,
     temporary: options.temp === undefined ? [] : String(options.temp).split(':'),
   };

@@ -22,13 +22,13 @@ import { NO_REMOTE } from '../outbox/intents/intent.js';
 import { displaced, renumber } from '../outbox/intents/renumber.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Scheduler } from '../outbox/scheduler/scheduler.js';
+import type { SendingRules } from '../outbox/sending-rules.js';
 import { PinKeeper } from '../outbox/tree/pin-keeper.js';
 import { Pins } from '../outbox/tree/pins.js';
 import type { LocalItem, Tree } from '../outbox/tree/tree.js';
 import { Checkouts } from '../outbox/upload/checkouts.js';
 import { conflictName } from '../outbox/upload/conflict-name.js';
 import { LateArrivals } from '../outbox/upload/late-arrivals.js';
-import { FIRST_RETRY } from '../outbox/upload/publish.js';
 import { Sender } from '../outbox/upload/sender.js';
 import { OwnWork } from '../procore/own-versions.js';
 import type { PreviewBudget } from '../vfs/preview-budget.js';
@@ -36,12 +36,7 @@ import { Readers } from '../vfs/readers.js';
 import type { ProjectSession } from './session.js';
 import type { StateFolder } from './state-folder.js';
 
-export interface ProjectOptions {
-  /** Delay before a change is sent, milliseconds. */
-  readonly settle: number;
-  readonly deleteDelay: number;
-  /** Deletions and overwrites within ten minutes above which the outbox holds them. */
-  readonly holdAfter: number;
+export interface ProjectOptions extends SendingRules {
   readonly noDelete: boolean;
   readonly temporary: readonly string[];
   /** How long a file with the name of a temporary file waits for its rename, milliseconds; default: ten minutes. */
@@ -201,13 +196,8 @@ export class Project {
     this.scheduler = new Scheduler({
       outbox: this.outbox,
       sender,
-      delays: {
-        settle: options.settle,
-        deletion: options.deleteDelay,
-        retry: FIRST_RETRY,
-        temporary: options.temporaryDelay ?? TEMPORARY_DELAY,
-      },
-      holdAfter: options.holdAfter,
+      rules: options,
+      temporary: options.temporaryDelay ?? TEMPORARY_DELAY,
       parallel: PARALLEL_INTENTS,
       log,
     });

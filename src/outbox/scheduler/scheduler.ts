@@ -8,7 +8,8 @@ import { isStepOn } from '../intents/attempt.js';
 import { isNothing } from '../intents/changes.js';
 import { hasFailed, type Intent, NO_REMOTE } from '../intents/intent.js';
 import type { Outbox } from '../outbox.js';
-import { afterFailure, consequenceOf, type Delays, isPublished } from '../upload/publish.js';
+import type { SendingRules } from '../sending-rules.js';
+import { afterFailure, consequenceOf, FIRST_RETRY, isPublished } from '../upload/publish.js';
 import type { Sender } from '../upload/sender.js';
 import { Alarm } from './alarm.js';
 import { DELETE_GUARD_REASON, DeleteGuard } from './delete-guard.js';
@@ -22,9 +23,9 @@ import { Refusals } from './refusals.js';
 export interface SchedulerOptions {
   readonly outbox: Outbox;
   readonly sender: Sender;
-  readonly delays: Delays;
-  /** Number of deletions and overwrites within ten minutes from which the delete guard holds them. */
-  readonly holdAfter: number;
+  readonly rules: SendingRules;
+  /** How long a name that looks like a transfer temporary waits for its rename, milliseconds. */
+  readonly temporary: number;
   /** Number of intents sent at once. */
   readonly parallel: number;
   readonly log: Log;
@@ -65,11 +66,12 @@ export class Scheduler {
     this.#options = options;
     this.#alarm = new Alarm(options.outbox.clock, () => this.#awake());
     this.#deleteGuard = new DeleteGuard(
-      options.holdAfter,
+      options.rules.holdAfter,
       new DeleteGuardRecord(options.outbox.intents.database, options.log),
     );
     this.refusals = new Refusals(options.outbox);
-    const { outbox, delays, sender } = options;
+    const { outbox, rules, sender, temporary } = options;
+    const delays = { settle: rules.settle, deletion: rules.deleteDelay, temporary, retry: FIRST_RETRY };
     this.#readiness = new Readiness(outbox, delays, this.refusals);
     const { refusals } = this;
     const isUnderWay = (inode: Inode): boolean => this.#underWay.has(inode);
@@ -424,7 +426,7 @@ export class Scheduler {
     this.#readiness.isGuardOn = on;
     if (on)
       this.#options.log.error(
-        { limit: this.#options.holdAfter },
+        { limit: this.#options.rules.holdAfter },
         `${DELETE_GUARD_REASON} (procorefs uploads release|discard)`,
       );
     return true;
