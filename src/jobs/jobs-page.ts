@@ -1,14 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { conflictPolicies } from './definition/conflicts.js';
 import { refusedKeys, transferKeys, transferSchema } from './definition/transfer-schema.js';
-import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES, type TransferType } from './definition/words.js';
+import { DELETE_PROPAGATIONS, TRANSFER_TYPES, type TransferType } from './definition/words.js';
 import type { EndpointItem } from './endpoint.js';
 import { type Action, decideFile, type Situation } from './plan/decide.js';
 
 /** What each key of a transfer does. */
 const KEYS: Readonly<Record<string, string>> = {
   transfer_type: `${TRANSFER_TYPES.join(', ')}: see the table below`,
-  conflict_resolution: `a file changed on both sides, ${CONFLICT_RESOLUTIONS.join(', ')}: keep both, the newer, one side, or flag it`,
+  conflict_resolution: `a file changed on both sides: ${Object.entries(conflictPolicies).map(([word, { words }]) => `${word} (${words})`).join(', ')}`,
   delete_propagation: `${DELETE_PROPAGATIONS.join(', ')}: whose deletions are not carried to the other side`,
   segment_transform: 'characters that the destination forbids are replaced; into Procore only when asked for',
   encode_invalid_characters: 'they are encoded reversibly instead',

@@ -1,7 +1,8 @@
 import * as z from 'zod';
+import { CONFLICT_RESOLUTIONS } from './conflicts.js';
 import { filterSchema } from './filter-schema.js';
 import { timeOfDay } from './schedule-schema.js';
-import { AUDIT_LEVELS, CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from './words.js';
+import { AUDIT_LEVELS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from './words.js';
 
 const MOST_FILTERS = 1000;
 

@@ -2,9 +2,6 @@
 export const TRANSFER_TYPES = ['sync', 'copy', 'move', 'migrate', 'publish', 'taxonomy'] as const;
 export type TransferType = (typeof TRANSFER_TYPES)[number];
 
-export const CONFLICT_RESOLUTIONS = ['copy', 'latest', 'source', 'destination', 'failure'] as const;
-export type ConflictResolution = (typeof CONFLICT_RESOLUTIONS)[number];
-
 export const DELETE_PROPAGATIONS = ['ignore_source', 'ignore_both', 'ignore_destination', 'mirror'] as const;
 export type DeletePropagation = (typeof DELETE_PROPAGATIONS)[number];
 

@@ -1,4 +1,5 @@
-import type { ConflictResolution, DeletePropagation, TransferType } from '../definition/words.js';
+import { type ConflictResolution, conflictPolicies } from '../definition/conflicts.js';
+import type { DeletePropagation, TransferType } from '../definition/words.js';
 import type { EndpointItem } from '../endpoint.js';
 
 /** State of an item at one endpoint when it was last transferred. */
@@ -153,23 +154,8 @@ function onlyDestination(situation: Situation, destination: EndpointItem, polici
 }
 
 /** The endpoint whose file keeps its name in a conflict. */
-export function winnerOf(
-  source: EndpointItem,
-  destination: EndpointItem,
-  { conflicts, type }: Policies,
-): 'source' | 'destination' | 'nobody' {
-  switch (conflicts) {
-    case 'failure':
-      return 'nobody';
-    case 'source':
-    case 'destination':
-      return conflicts;
-    case 'copy':
-      // A one-way transfer does not change the source, so the content of the destination gets the other name.
-      if (type !== 'sync') return 'source';
-  }
-  return (source.mtime ?? 0) >= (destination.mtime ?? 0) ? 'source' : 'destination';
-}
+export const winnerOf = (source: EndpointItem, destination: EndpointItem, { conflicts, type }: Policies) =>
+  conflictPolicies[conflicts].winner(source, destination, type);
 
 export const fingerprintOf = (item: EndpointItem): Fingerprint => ({
   size: item.folder ? 0 : item.size,

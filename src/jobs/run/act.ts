@@ -2,6 +2,7 @@ import { Failure, isFailure } from '../../base/errors.js';
 import { childPath, parentOf } from '../../endpoints/paths.js';
 import { conflictName } from '../../outbox/upload/conflict-name.js';
 import type { Endpoint, EndpointItem } from '../endpoint.js';
+import { conflictPolicies } from '../definition/conflicts.js';
 import { differs, grainOf, winnerOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
 import {
@@ -138,7 +139,7 @@ async function settle(item: RunItem, context: ActContext, signal: AbortSignal): 
   const way = winner === 'source' ? FORWARD : BACK;
   let there: EndpointItem | undefined = winner === 'source' ? b : a;
   let reason = 'both sides changed';
-  if (transfer.conflict_resolution === 'copy') {
+  if (conflictPolicies[transfer.conflict_resolution].keepsBoth) {
     const kept = await moveBeside(context[way.to], paths[way.to], there.name, context, signal);
     there = undefined;
     reason = `both sides changed; the other content is kept as ${kept}`;
