@@ -1,4 +1,4 @@
-import type { PlatformName } from '../../names/platforms.js';
+import { isPlatform, type PlatformName } from '../../names/platforms.js';
 
 /** Maps a connection's fields to parameters of one of rclone's storages. */
 export interface StorageType {
@@ -117,7 +117,7 @@ const LEADS_AWAY = /url|endpoint|host|proxy|server/i;
 
 /** The storage type of a connection with these options. */
 export function storageType(platform: string, options: readonly string[]): StorageType {
-  const type = STORAGE_TYPES[platform] ?? OTHER_TYPE;
+  const type = STORAGE_TYPES[platform] ?? { ...OTHER_TYPE, platform: isPlatform(platform) ? platform : 'rclone' };
   const isLedAway = type.uri === 'path' && options.some((name) => LEADS_AWAY.test(name));
   return { ...type, quotes: type.quotes === true && !isLedAway };
 }
