@@ -9,7 +9,9 @@ import { type Action, decideFile, type Situation } from './plan/decide.js';
 /** What each key of a transfer does. */
 const KEYS: Readonly<Record<string, string>> = {
   transfer_type: `${TRANSFER_TYPES.join(', ')}: see the table below`,
-  conflict_resolution: `a file changed on both sides: ${Object.entries(conflictPolicies).map(([word, { words }]) => `${word} (${words})`).join(', ')}`,
+  conflict_resolution: `a file changed on both sides: ${Object.entries(conflictPolicies)
+    .map(([word, { words }]) => `${word} (${words})`)
+    .join(', ')}`,
   delete_propagation: `${DELETE_PROPAGATIONS.join(', ')}: whose deletions are not carried to the other side`,
   segment_transform: 'characters that the destination forbids are replaced; into Procore only when asked for',
   encode_invalid_characters: 'they are encoded reversibly instead',

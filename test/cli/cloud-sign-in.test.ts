@@ -113,7 +113,10 @@ t.test(
     cloud.revoke();
     const revoked = await installation.procorefs(['jobs', 'run', 'out', '--wait']);
     t.equal(revoked.code, 1);
-    t.match(revoked.stderr, /^procorefs: [^\n]*ended as failed: gcs:bucket refuses the sign-in of the account[^\n]*\n$/);
+    t.match(
+      revoked.stderr,
+      /^procorefs: [^\n]*ended as failed: gcs:bucket refuses the sign-in of the account[^\n]*\n$/,
+    );
     const elsewhere = await atTerminal(installation, ['connections', 'login', 'Cloud'], 'elsewhere');
     t.equal(elsewhere.code, 0, elsewhere.shown);
     t.match(elsewhere.shown, /Connection test succeeded: "Cloud"/, 'by the browser of another machine');

@@ -78,8 +78,8 @@ function world(t: Test, paths: readonly string[]) {
       gone.set(path, time.now);
     },
   } as unknown as Sender;
-  const delays = { settle: 2000, deletion: 60_000, temporary: 600_000, retry: 5000 };
-  const scheduler = new Scheduler({ outbox, sender, delays, holdAfter: 10_000, parallel: 8, log: silentLog });
+  const rules = { settle: 2000, deleteDelay: 60_000, holdAfter: 10_000 };
+  const scheduler = new Scheduler({ outbox, sender, rules, temporary: 600_000, parallel: 8, log: silentLog });
   scheduler.start();
   t.teardown(async () => {
     await scheduler.close();

@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CONFLICT_RESOLUTIONS, DELETE_PROPAGATIONS, TRANSFER_TYPES } from '#src/jobs/definition/words.js';
+import { CONFLICT_RESOLUTIONS } from '#src/jobs/definition/conflicts.js';
+import { DELETE_PROPAGATIONS, TRANSFER_TYPES } from '#src/jobs/definition/words.js';
 import type { TargetEndpoint } from '#src/jobs/endpoint.js';
 import type { Opener } from '#src/jobs/opener.js';
 import { platforms } from '#src/names/platforms.js';

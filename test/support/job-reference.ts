@@ -1,4 +1,5 @@
-import type { ConflictResolution, DeletePropagation, TransferType } from '#src/jobs/definition/words.js';
+import type { ConflictResolution } from '#src/jobs/definition/conflicts.js';
+import type { DeletePropagation, TransferType } from '#src/jobs/definition/words.js';
 
 /** A file: what it holds, and when it was changed. */
 export interface Version {

@@ -29,9 +29,6 @@ export const opcode = {
   TMPFILE: 51,
 } as const;
 
-/** Linux 6.6 (protocol 7.39), `include/uapi/linux/fuse.h`. */
-export const OPCODE_STATX = 52;
-
 /** INC_EPOCH: Linux 6.16 (protocol 7.44), `include/uapi/linux/fuse.h`. */
 export const notifyCode = { INVAL_INODE: 2, INVAL_ENTRY: 3, INC_EPOCH: 8 } as const;
 export const INC_EPOCH_MINOR = 44;
@@ -168,8 +165,6 @@ export const structs = {
   attr_out: struct({ attr_valid: 'u64', attr_valid_nsec: 'u32', dummy: 'u32', attr: attr.size }),
   /** The last field is `padding` in older headers, `backing_id` since Linux 6.9. */
   open_out: struct({ fh: 'u64', open_flags: 'u32', padding: 'i32' }),
-  lseek_in: struct({ fh: 'u64', offset: 'u64', whence: 'u32', padding: 'u32' }),
-  lseek_out: struct({ offset: 'u64' }),
   interrupt_in: struct({ unique: 'u64' }),
   notify_inval_inode_out: struct({ ino: 'u64', off: 'i64', len: 'i64' }),
   notify_inval_entry_out: struct({ parent: 'u64', namelen: 'u32', flags: 'u32' }),

@@ -1,7 +1,7 @@
+import { conflictPolicies } from '../definition/conflicts.js';
 import type { Transfer } from '../definition/transfer-schema.js';
 import type { Endpoint, EndpointItem } from '../endpoint.js';
 import type { ItemAction } from '../store/items.js';
-import { conflictPolicies } from '../definition/conflicts.js';
 import { type Policies, winnerOf } from './decide.js';
 import type { Pair } from './frame.js';
 
@@ -146,5 +146,7 @@ function conflictCost(pair: Pick<Pair, 'source' | 'destination'>, { source, dest
   if (winner === 'nobody' || (winner === 'destination' && policies.type !== 'sync')) return 0;
   const to = winner === 'source' ? destination : source;
   const { size } = winner === 'source' ? pair.source : pair.destination;
-  return conflictPolicies[policies.conflicts].keepsBoth ? to.cost('move', 0) + to.cost('file', size) : to.cost('version', size);
+  return conflictPolicies[policies.conflicts].keepsBoth
+    ? to.cost('move', 0) + to.cost('file', size)
+    : to.cost('version', size);
 }

@@ -1,8 +1,8 @@
 import { Failure, isFailure } from '../../base/errors.js';
 import { childPath, parentOf } from '../../endpoints/paths.js';
 import { conflictName } from '../../outbox/upload/conflict-name.js';
-import type { Endpoint, EndpointItem } from '../endpoint.js';
 import { conflictPolicies } from '../definition/conflicts.js';
+import type { Endpoint, EndpointItem } from '../endpoint.js';
 import { differs, grainOf, winnerOf } from '../plan/decide.js';
 import type { RunItem } from '../store/items.js';
 import {
