@@ -379,7 +379,8 @@ export class Outbox {
     const intent = this.intents.get(inode);
     if (intent && isNothing(intent)) this.intents.change([], [inode]);
     const { content } = this.#options;
-    if (whole && versionId !== NO_VERSION && content.adopt(this.staging.path(inode), versionOf(item))) return;
+    const adopt = (path: string): boolean => content.adopt(path, versionOf(item));
+    if (whole && versionId !== NO_VERSION && this.staging.handOver(inode, adopt)) return;
     this.staging.remove(inode);
   }
 

@@ -103,7 +103,9 @@ function keptBeside(orphan: Inode, outbox: Recoverable, view: View, log: Log): b
   const { size } = staging.stat(orphan);
   const now = clock.now();
   const name = nameBeside(item.name, folder.inode, outbox);
-  const inode = intents.newInode();
+  let inode = intents.newInode();
+  // An older outbox gives numbers again under which bytes lie here.
+  while (staging.has(inode)) inode = intents.newInode();
   staging.rename(orphan, inode);
   const copy = made(inode, folder.inode, name, false, now, 'procorefs');
   const content = { ...copy.content, flushed: true, gaps: within(gaps, size) };

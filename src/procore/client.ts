@@ -130,7 +130,7 @@ export class ProcoreClient {
 
   /** One page of the flat index, not yet parsed. 1 call, and 1 more when the index that answered last is denied. */
   async indexRaw(projectId: ProjectId, query: IndexQuery, options: CallOptions): Promise<RawIndexPage> {
-    const { form, made } = await this.#index.make((form) =>
+    const { form, made } = await this.#index.make(projectId, (form) =>
       this.#get(indexPath(projectId, query, form, this.#companyId), { project: projectId }, options),
     );
     const { body, headers } = made.reply;

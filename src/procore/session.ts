@@ -64,7 +64,13 @@ export class Session {
     const facts = new ClientFacts(options.stateFolder, connection);
     this.client = new ProcoreClient({
       index: DENIED.has(facts.get(INDEX_FACT)) ? 2 : 1,
-      indexChanged: (form) => facts.keep({ [INDEX_FACT]: form === 1 ? 'allowed' : 'denied' }),
+      indexChanged: (form) => {
+        try {
+          facts.keep({ [INDEX_FACT]: form === 1 ? 'allowed' : 'denied' });
+        } catch (error) {
+          options.log.warn({ error }, 'which index answers could not be recorded');
+        }
+      },
       apiUrl: connection.apiUrl,
       name: connection.name,
       companyId: connection.company,

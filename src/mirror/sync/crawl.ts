@@ -1,4 +1,4 @@
-import { isFailure } from '../../base/errors.js';
+import { type Failure, type FailureCode, isFailure } from '../../base/errors.js';
 import type { RemoteId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import type { CallOptions } from '../../budget/calls.js';
@@ -11,6 +11,9 @@ import { knownStep, pageAt, stepMeta, walkOn } from './walk.js';
 
 /** Key in `meta`: 1 while the crawl lists folders. */
 const BY_FOLDER = 'crawl.folders';
+/** Failures that are about one folder: the account may not see it, or the server cannot list it now. */
+const REFUSALS: ReadonlySet<FailureCode> = new Set<FailureCode>(['gone', 'not-permitted', 'tool-not-permitted']);
+const SKIPPED: ReadonlySet<FailureCode> = new Set<FailureCode>([...REFUSALS, 'server-error', 'bad-reply']);
 /** Folders that are looked up together. */
 const AT_ONCE = 64;
 /** Rows of the index from which on it is worth a call to count the folders. */
@@ -67,6 +70,7 @@ export class Crawl {
   async #list(signal: AbortSignal): Promise<readonly RemoteId[]> {
     const { view } = this.store;
     const refused = new Set<RemoteId>();
+    let failure: Failure | undefined;
     // Folders that a listing brings have greater inodes; another round finds those that became visible behind.
     for (let found = true; found; ) {
       found = false;
@@ -79,13 +83,16 @@ export class Crawl {
           try {
             await listFolder(this.store, this.source, remoteId, { class: 'background', signal });
           } catch (error) {
-            if (!isFailure(error, 'gone') && !isFailure(error, 'not-permitted')) throw error;
+            if (!isFailure(error) || !SKIPPED.has(error.code)) throw error;
+            if (!REFUSALS.has(error.code)) failure = error;
             refused.add(remoteId);
           }
         }
         some = view.neverListed(after, AT_ONCE);
       }
     }
+    // The others are known by then: what failed is listed when the crawl is tried again.
+    if (failure) throw failure;
     return [...refused];
   }
 

@@ -31,8 +31,9 @@ export async function walkOn(
   result: WalkedPage,
   paging: Paging,
 ): Promise<WalkStep | undefined> {
-  const next = nextStep(step, await learnPageRows(store, step.page, result.rows, paging), result, paging.total);
-  return next && { ...next, rows: pageRows(store.view) };
+  const rows = await learnPageRows(store, step.page, result.rows, paging);
+  const next = nextStep(step, rows, result, paging.total);
+  return next && { ...next, rows };
 }
 
 /**

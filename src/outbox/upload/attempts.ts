@@ -177,7 +177,8 @@ export class Attempts {
     if (!now.content.staged || outbox.working(inode)) return;
     const version = { id: next.base.version, remoteId: item.id, size: here.size, label: here.name };
     const same = !foreign && item.version?.size === here.size;
-    if (!(same && here.size > 0 && content.adopt(staging.path(inode), version))) staging.remove(inode);
+    if (!(same && here.size > 0 && staging.handOver(inode, (path) => content.adopt(path, version))))
+      staging.remove(inode);
   }
 
   /** The item has the server's times now. Another user may have moved it, so its place here may have changed too. */

@@ -10,8 +10,7 @@ import type { Removals } from '../../mirror/removal.js';
 import { linuxNames } from '../../names/linux.js';
 import type { ProcoreClient } from '../../procore/client.js';
 import type { RemoteVersion } from '../../procore/items.js';
-import { overtaken } from '../../procore/overtaken.js';
-import { isSameContent, type OwnWork } from '../../procore/own-versions.js';
+import type { OwnWork } from '../../procore/own-versions.js';
 import { tombstone, untouched } from '../intents/changes.js';
 import { type Intent, NO_REMOTE, needsPerson, placed } from '../intents/intent.js';
 import { type LateCall, mayBeOf, PEOPLE } from '../intents/late-calls.js';
@@ -199,26 +198,32 @@ export class LateArrivals {
     if (calls.length === 0) return;
     const file = { id: seen.remoteId, name: seen.remoteName };
     const versions = await client.versions(project, file.id, this.#call);
-    const listed = { ownWork, project, client: { versions: () => Promise.resolve(versions) } };
-    const sent = calls.map(({ digests }) => digests);
-    for (const { at } of calls) {
-      const one = this.#coverableOf(seen).find((call) => call.at === at);
-      const ours = one && (await ownWork.newestOf(file, versions, one.baseNumber, one.digests, this.#call));
-      if (!ours) continue;
-      const unseen = await overtaken({ file, number: ours.number, base: one.baseNumber, sent }, listed, this.#call);
-      const item = outbox.tree.item(seen.inode);
-      if (!item || this.#isChanged(seen)) return;
+    // Which call made which version: each made one at most.
+    const own = new Map<number, LateCall>();
+    const left = new Set(calls);
+    for (const version of versions.toSorted((a, b) => a.number - b.number))
+      for (const one of left)
+        if (mayBeOf(version.number)(one) && (await ownWork.isOurs(file, version, one.digests, this.#call))) {
+          own.set(version.number, one);
+          left.delete(one);
+          break;
+        }
+    const item = outbox.tree.item(seen.inode);
+    if (!item || this.#isChanged(seen)) return;
+    for (const [number, one] of own) {
+      if (!late.versions(file.id, PEOPLE).some(({ at }) => at === one.at)) continue;
       late.forget(one);
-      // A version is the result of one call, and is covered by one: what the others still do comes after these.
-      for (const other of late.versions(file.id, PEOPLE)) {
-        const past = Math.max(isSameContent(other.digests, one.digests) ? ours.number : 0, unseen?.number ?? 0);
-        if (other.baseNumber < past) late.passed([other], past);
-      }
-      if (!unseen) continue;
-      keepBeside(unseen, untouched(item, this.#clock.now(), 'procorefs'), this.#options);
+      // The author of the version right below had seen those below that one.
+      const below = versions.filter((other) => other.number < number).sort((a, b) => b.number - a.number)[0];
+      if (!below || below.number <= one.baseNumber || own.has(below.number)) continue;
+      keepBeside(below, untouched(item, this.#clock.now(), 'procorefs'), this.#options);
       log.warn({ path: item.name }, 'a call that was given up had covered a version; that one is kept beside');
       outbox.events.emit('changed');
     }
+    // What the others still make comes after that.
+    const last = Math.max(0, ...own.keys());
+    const later = late.versions(file.id, PEOPLE).filter(({ baseNumber }) => baseNumber < last);
+    late.passed(later, last);
   };
 
   /** Makes the covered version the next version. False if the item has changed again. */

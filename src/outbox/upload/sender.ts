@@ -328,6 +328,7 @@ export class Sender {
       await outbox.staging.syncFolderLater();
       const whole = { ...content, staged: true, gaps: undefined, item: NO_REMOTE, version: NO_VERSION };
       const next = { ...now, content: whole };
+      outbox.staging.noteGaps(intent.inode, undefined);
       this.attempts.replace(now, next);
       return next;
     } finally {

@@ -17,10 +17,11 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod';
 import type { Clock } from '../../base/clock.js';
 import { diskFailure, onDisk } from '../../base/disk.js';
 import { Failure } from '../../base/errors.js';
-import { asInode, type Inode } from '../../base/ids.js';
+import { asInode, type Inode, type RemoteId, type VersionId } from '../../base/ids.js';
 import { lastErrno, libc } from '../../fuse/libc.js';
 import type { Gaps } from '../intents/intent.js';
 
@@ -34,6 +35,20 @@ const F_RDLCK = 0;
 const EAGAIN = 11;
 /** Bytes. */
 const PLENTY_BYTES = 2 ** 32;
+
+const count = z.number().int().nonnegative();
+
+/** A note is in the state folder, but a damaged one must not stop a project. */
+const noteSchema = z.object({
+  ino: z.number(),
+  born: z.number(),
+  item: count.positive(),
+  version: count.positive(),
+  size: count,
+  missing: z
+    .array(count)
+    .refine((all) => all.length % 2 === 0 && all.every((at, n) => n === 0 || at > all[n - 1]!), 'not ranges'),
+});
 
 /** The folder of staging files, one per inode, and `lost+found` beside it for files that no row owns. */
 export class Staging {
@@ -81,33 +96,56 @@ export class Staging {
     this.noteGaps(inode, undefined);
   }
 
+  /** Lets `take` move the bytes elsewhere. @returns whether it did */
+  handOver(inode: Inode, take: (path: string) => boolean): boolean {
+    const isTaken = take(this.path(inode));
+    if (isTaken) this.noteGaps(inode, undefined);
+    return isTaken;
+  }
+
   /** Gives the bytes to another inode. */
   rename(from: Inode, to: Inode): void {
-    this.noteGaps(to, this.gapsOf(from));
+    const gaps = this.gapsOf(from);
     onDisk(() => renameSync(this.path(from), this.path(to)));
+    this.noteGaps(to, gaps);
     this.noteGaps(from, undefined);
   }
 
   /**
    * Notes beside a staging file what it lacks, so that its bytes are worth something without a row. Undefined: nothing.
+   * A note that cannot be written is left out: the row says the same.
    */
   noteGaps(inode: Inode, gaps: Gaps | undefined): void {
     const path = this.#notePath(inode);
-    if (!gaps) rmSync(path, { force: true });
-    else
-      onDisk(() => {
-        writeFileSync(`${path}.new`, JSON.stringify(gaps), { mode: 0o600 });
-        renameSync(`${path}.new`, path);
-      });
+    if (!gaps) {
+      rmSync(path, { force: true, recursive: true });
+      return;
+    }
+    try {
+      writeFileSync(`${path}.new`, JSON.stringify({ ...this.#identity(inode), ...gaps }), { mode: 0o600 });
+      renameSync(`${path}.new`, path);
+    } catch {
+      rmSync(path, { force: true, recursive: true });
+    }
   }
 
-  /** What was noted; undefined: nothing, or it cannot be read. */
+  /** What was noted of this very file; undefined: nothing, or it cannot be understood. */
   gapsOf(inode: Inode): Gaps | undefined {
     try {
-      return JSON.parse(readFileSync(this.#notePath(inode), 'utf8')) as Gaps;
+      const note = noteSchema.parse(JSON.parse(readFileSync(this.#notePath(inode), 'utf8')));
+      const { ino, born } = this.#identity(inode);
+      if (note.ino !== ino || note.born !== born) return undefined;
+      const { item, version, size, missing } = note;
+      return { item: item as RemoteId, version: version as VersionId, size, missing };
     } catch {
       return undefined;
     }
+  }
+
+  /** Tells a staging file from one that had its name before. */
+  #identity(inode: Inode): { readonly ino: number; readonly born: number } {
+    const { ino, birthtimeMs } = statSync(this.path(inode));
+    return { ino, born: birthtimeMs };
   }
 
   #notePath(inode: Inode): string {
@@ -117,7 +155,6 @@ export class Staging {
   /** Puts the same bytes under another inode, on stable storage. The first name stays until it is removed. */
   duplicate(from: Inode, to: Inode): void {
     const gaps = this.gapsOf(from);
-    if (gaps) this.noteGaps(to, gaps);
     try {
       linkSync(this.path(from), this.path(to));
     } catch {
@@ -125,6 +162,7 @@ export class Staging {
       copyFileSync(this.path(from), this.path(to));
       this.sync(to);
     }
+    if (gaps) this.noteGaps(to, gaps);
     this.syncFolder();
   }
 
@@ -150,7 +188,7 @@ export class Staging {
     const safe = name.replace(/[^\p{L}\p{N} ._()-]/gu, '_').slice(0, 60);
     const target = join(this.#lost, `${new Date().toISOString().replaceAll(':', '.')} ${inode} ${safe}`);
     renameSync(this.path(inode), target);
-    if (this.gapsOf(inode)) renameSync(this.#notePath(inode), `${target}.gaps`);
+    this.noteGaps(inode, undefined);
     return target;
   }
 

@@ -42,7 +42,8 @@ export class ClientFacts {
   keep(answers: Readonly<Record<string, string>>, now = new Date()): void {
     const at = now.toISOString();
     const added = Object.entries(answers).map(([name, answer]) => [name, { answer, at }] as const);
-    this.#facts = { ...this.#facts, ...Object.fromEntries(added) };
+    // Another process may have added some.
+    this.#facts = { ...this.#facts, ...parse(readPrivateFile(this.path)), ...Object.fromEntries(added) };
     writePrivateFile(this.path, `${JSON.stringify({ api: this.#api, facts: this.#facts }, undefined, 2)}\n`);
   }
 }
