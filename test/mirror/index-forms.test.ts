@@ -1,11 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { type RemoteId, ROOT_INODE } from '#src/base/ids.js';
+import { systemClock } from '#src/base/clock.js';
+import { Failure } from '#src/base/errors.js';
+import { asProjectId, type RemoteId, ROOT_INODE } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
 import type { Item } from '#src/mirror/database/view.js';
 import type { Mirror } from '#src/mirror/mirror.js';
 import { Crawl } from '#src/mirror/sync/crawl.js';
 import type { IndexSource, PageQuery } from '#src/mirror/sync/index-source.js';
+import { IndexCalls } from '#src/procore/index-calls.js';
+import type { IndexForm } from '#src/procore/index-query.js';
 import { ClientFacts } from '#src/procore/probe/client-facts.js';
+import { ReplyError } from '#src/procore/reply-error.js';
 import { Session } from '#src/procore/session.js';
 import { type MirrorBench, mirrorBench, mirrorLines, serverLines } from '../support/mirror.js';
 
@@ -147,4 +153,82 @@ t.test('what was found of the indexes decides the first call of the next session
     t.equal(first, route);
     await next.close();
   }
+});
+
+t.test('a poll meets all rows of one second when the v1.0 index comes back in the middle of it', async (t) => {
+  const bench = await mirrorBench(t, { items: 60, seed: 'second', switch: DENIED });
+  const { admin } = bench.simulator;
+  let back = Number.POSITIVE_INFINITY;
+  const source: IndexSource = {
+    ...bench.source,
+    async page(query: PageQuery, options) {
+      if (--back === 0) await admin.switches(BACK);
+      return bench.source.page(query, options);
+    },
+  };
+  const mirror = await crawled(bench, source);
+  await admin.change({ op: 'create', path: 's', type: 'folder' });
+  await admin.change({ op: 'create', path: 's/file #.txt', count: 3000, content: 'x' });
+  // No later poll covers the same second once more.
+  await sleep(7000);
+  back = 2;
+  await mirror.pollNow(never);
+  t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
+});
+
+t.test('a folder that may not be read, or cannot be, does not keep the others from being listed', async (t) => {
+  for (const [code, ends] of [
+    ['tool-not-permitted', true],
+    ['server-error', false],
+  ] as const) {
+    const bench = await mirrorBench(t, { items: 5000, shape: 'wide', seed: 'wide', switch: DENIED });
+    let bad: RemoteId | undefined;
+    const source: IndexSource = {
+      ...bench.source,
+      folder(id, options) {
+        bad ??= id;
+        if (id !== undefined && id === bad) throw new Failure(code, { project: 1, host: 'x', call: 'GET folder' });
+        return bench.source.folder(id, options);
+      },
+    };
+    const mirror = bench.openMirror(source);
+    await mirror.open();
+    const run = new Crawl(mirror.store, source, silentLog).run(never);
+    if (ends) await t.resolves(run);
+    else await t.rejects(run, { code });
+    t.equal(mirror.view.crawlDone, ends);
+    t.equal(mirror.view.isListed(bad!), false);
+    t.ok(mirrorLines(mirror).length > (await serverLines(bench.simulator)).length - 1500, 'the others are known');
+  }
+});
+
+t.test('which index is called: trials, refusals of both, and other errors', async (t) => {
+  let now = 0;
+  const clock = { ...systemClock, monotonic: () => now };
+  const changes: number[] = [];
+  const calls = new IndexCalls(1, (form) => changes.push(form), silentLog, clock);
+  const project = asProjectId(1);
+  const asked: number[] = [];
+  const failing = (codes: Readonly<Record<number, number>>) => (form: IndexForm) => {
+    asked.push(form);
+    const status = codes[form];
+    if (status === undefined) return Promise.resolve(form);
+    return Promise.reject(new Failure(status === 500 ? 'server-error' : 'gone', {}, new ReplyError(status, {}, {})));
+  };
+  const make = async (codes: Readonly<Record<number, number>>): Promise<readonly number[]> => {
+    asked.length = 0;
+    await calls.make(project, failing(codes)).catch(() => undefined);
+    return [...asked];
+  };
+  t.strictSame(await make({ 1: 500 }), [1], 'an error is no refusal');
+  t.strictSame(await make({ 1: 410 }), [1, 2]);
+  t.strictSame(await make({ 1: 410 }), [2]);
+  now += 7 * 3_600_000;
+  t.strictSame(await make({ 1: 500 }), [1, 2], 'a trial that fails, however, costs one call');
+  t.strictSame(await make({ 1: 500 }), [2]);
+  t.strictSame(await make({ 1: 410, 2: 403 }), [2, 1]);
+  t.strictSame(await make({ 1: 410, 2: 403 }), [2], 'a project that is denied both is not asked twice each time');
+  now += 7 * 3_600_000;
+  t.strictSame(await make({}), [1]);
+  t.strictSame(changes, [2, 1]);
 });
