@@ -223,7 +223,11 @@ export class Outbox {
       // From here until the next flush the content is not acknowledged.
       if (writing && intent?.content.flushed && intent.content.dirty)
         this.intents.put({ ...intent, content: { ...intent.content, flushed: false }, state: 'open' });
-      if (truncate && file.size > 0) this.#truncate(file, 0);
+      if (truncate && file.size > 0) {
+        file.truncate(0);
+        const cut = this.intents.get(file.inode);
+        if (cut?.content.gaps) this.intents.put(this.#withGapsOf(file, cut));
+      }
     } catch (error) {
       if (file.handles === 0) this.#closeFile(file);
       throw error;
@@ -334,19 +338,17 @@ export class Outbox {
 
   truncate(file: WorkingFile, size: number): void {
     if (size > file.size) this.staging.requireSpace(size - file.size);
-    this.#truncate(file, size);
+    file.truncate(size);
     const intent = this.intents.get(file.inode);
-    if (intent) this.intents.put({ ...intent, here: { ...intent.here, size } });
+    if (intent) this.intents.put({ ...this.#withGapsOf(file, intent), here: { ...intent.here, size } });
   }
 
   /** What is cut off is not fetched any more, also if the daemon is killed before the next flush. */
-  #truncate(file: WorkingFile, size: number): void {
-    file.truncate(size);
-    const intent = this.intents.get(file.inode);
-    if (!intent?.content.gaps) return;
+  #withGapsOf(file: WorkingFile, intent: Intent): Intent {
+    if (!intent.content.gaps) return intent;
     const { gaps } = file;
     this.staging.noteGaps(file.inode, gaps);
-    this.intents.put({ ...intent, content: { ...intent.content, gaps } });
+    return { ...intent, content: { ...intent.content, gaps } };
   }
 
   /** Opens a version's content for reading only, for an item without a staging file. */

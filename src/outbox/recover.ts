@@ -71,6 +71,7 @@ export function recover(outbox: Recoverable, view: View, log: Log): void {
         const flushed = content.flushed && !isTouched;
         const reason = flushed ? UNSURE : INTERRUPTED;
         const gaps = content.gaps && within(content.gaps, size);
+        if (content.gaps) staging.noteGaps(intent.inode, gaps);
         const held = { ...content, flushed, stagedAt, gaps, volatile: undefined, upload: undefined };
         intent = { ...intent, here: { ...intent.here, size }, content: held, state: 'held', reason };
         log.warn({ path, reason }, 'a file is held');

@@ -4,7 +4,7 @@ import type { CallOptions } from '../budget/calls.js';
 import { type Company, type ProcoreAccount, type ProcoreProject, toAccount, toCompany, toProject } from './accounts.js';
 import { type ApiTarget, ProcoreApi, type ProcoreApiOptions } from './api.js';
 import { IndexCalls } from './index-calls.js';
-import { type IndexForm, type IndexQuery, indexPath, MOST_PAGE_ROWS } from './index-query.js';
+import { type IndexForm, type IndexQuery, indexPath, rowsAsked } from './index-query.js';
 import type { FolderListing, IndexPage, RemoteItem, RemoteVersion } from './items.js';
 import { parseListing } from './listing.js';
 import { convertRows, parseIndexPage, parseJson, rowsOf, toFile, toVersions } from './rows.js';
@@ -134,7 +134,7 @@ export class ProcoreClient {
       this.#get(indexPath(projectId, query, form, this.#companyId), { project: projectId }, options),
     );
     const { body, headers } = made.reply;
-    const asked = Math.min(query.perPage, MOST_PAGE_ROWS[form]);
+    const asked = rowsAsked(query, form);
     return {
       body: parcel(body),
       total: numberOf(headers.total),

@@ -24,6 +24,9 @@ const FAR_AHEAD_S = 10 * 366 * 86_400;
 
 const stamp = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 
+/** Rows that are requested of an index for a page. */
+export const rowsAsked = ({ perPage }: IndexQuery, form: IndexForm): number => Math.min(perPage, MOST_PAGE_ROWS[form]);
+
 /** Path and query of one page of `GET /rest/v1.0/projects/{id}/documents`, or of v2.0, with `view=extended`. */
 export function indexPath(
   projectId: ProjectId,
@@ -32,7 +35,7 @@ export function indexPath(
   companyId?: CompanyId | undefined,
 ): string {
   const { page, filter = {}, sort = 'updated_at' } = query;
-  const perPage = Math.min(query.perPage, MOST_PAGE_ROWS[form]);
+  const perPage = rowsAsked(query, form);
   const parameters = new URLSearchParams({ view: 'extended', page: `${page}`, per_page: `${perPage}`, sort });
   if (filter.updatedFrom !== undefined || filter.updatedTo !== undefined) {
     const from = Math.max(0, filter.updatedFrom ?? 0);

@@ -158,20 +158,12 @@ t.test('what was found of the indexes decides the first call of the next session
 t.test('a poll meets all rows of one second when the v1.0 index comes back in the middle of it', async (t) => {
   const bench = await mirrorBench(t, { items: 60, seed: 'second', switch: DENIED });
   const { admin } = bench.simulator;
-  let back = Number.POSITIVE_INFINITY;
-  const source: IndexSource = {
-    ...bench.source,
-    async page(query: PageQuery, options) {
-      if (--back === 0) await admin.switches(BACK);
-      return bench.source.page(query, options);
-    },
-  };
-  const mirror = await crawled(bench, source);
+  await (await crawled(bench)).close();
+  const mirror = bench.openMirror(turning(bench, { 2: BACK }));
   await admin.change({ op: 'create', path: 's', type: 'folder' });
   await admin.change({ op: 'create', path: 's/file #.txt', count: 3000, content: 'x' });
   // No later poll covers the same second once more.
   await sleep(7000);
-  back = 2;
   await mirror.pollNow(never);
   t.strictSame(mirrorLines(mirror), await serverLines(bench.simulator));
 });

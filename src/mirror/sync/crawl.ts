@@ -68,32 +68,37 @@ export class Crawl {
 
   /** Lists every folder that was not listed: 1 call each. Returns those that may not be read. */
   async #list(signal: AbortSignal): Promise<readonly RemoteId[]> {
-    const { view } = this.store;
     const refused = new Set<RemoteId>();
     let failure: Failure | undefined;
-    // Folders that a listing brings have greater inodes; another round finds those that became visible behind.
-    for (let found = true; found; ) {
-      found = false;
-      for (let after = 0, some = view.neverListed(after, AT_ONCE); some.length > 0; ) {
-        for (const { inode, remoteId } of some) {
-          after = inode;
-          if (refused.has(remoteId)) continue;
-          signal.throwIfAborted();
-          found = true;
-          try {
-            await listFolder(this.store, this.source, remoteId, { class: 'background', signal });
-          } catch (error) {
-            if (!isFailure(error) || !SKIPPED.has(error.code)) throw error;
-            if (!REFUSALS.has(error.code)) failure = error;
-            refused.add(remoteId);
-          }
-        }
-        some = view.neverListed(after, AT_ONCE);
+    for (const folder of this.#neverListed(refused)) {
+      signal.throwIfAborted();
+      try {
+        await listFolder(this.store, this.source, folder, { class: 'background', signal });
+      } catch (error) {
+        if (!isFailure(error) || !SKIPPED.has(error.code)) throw error;
+        if (!REFUSALS.has(error.code)) failure = error;
+        refused.add(folder);
       }
     }
     // The others are known by then: what failed is listed when the crawl is tried again.
     if (failure) throw failure;
     return [...refused];
+  }
+
+  /** Folders that were not listed yet, also those that the listings bring, until only refused ones are left. */
+  *#neverListed(refused: ReadonlySet<RemoteId>): Generator<RemoteId> {
+    // What a listing brings has greater inodes; another round finds what became visible behind.
+    for (let after = 0, isFound = false; ; ) {
+      const some = this.store.view.neverListed(after, AT_ONCE);
+      if (some.length === 0 && !isFound) return;
+      after = some.at(-1)?.inode ?? 0;
+      if (after === 0) isFound = false;
+      for (const { remoteId } of some)
+        if (!refused.has(remoteId)) {
+          isFound = true;
+          yield remoteId;
+        }
+    }
   }
 
   /** Reads the index to its end. False: the folders are to be listed instead. */
