@@ -1,4 +1,15 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { COHERENT, coherence } from '../scenarios/coherence.js';
@@ -35,3 +46,36 @@ t.test('a folder that was removed while somebody is in it, and comes back, can b
   }
   held.close();
 });
+
+t.test(
+  'a file that comes back at the server after what was written to it became another has its own bytes',
+  async (t) => {
+    const project = await mounted(t, { items: 0 }, ['-o', 'settle=0,poll=3600']);
+    const { installation, mnt } = project;
+    const { admin } = project.simulator;
+    await installation.crawled(mnt);
+    const daemon = new Daemon(project);
+    await admin.change({ op: 'create', path: 'a.txt', content: 'theirs' });
+    await daemon.polled();
+    const path = join(mnt, 'a.txt');
+    const held = openSync(path, 'r');
+    try {
+      await admin.network('down');
+      appendFileSync(path, ' and ours');
+      await admin.change({ op: 'delete', path: 'a.txt' });
+      // It is there again when it is to be created anew: its name is taken.
+      await admin.faults({ '503-retry-after': { count: 1, retry_after: 2, route: 'POST /rest/v1.0/files' } });
+      await admin.network('up');
+      await until(async () => (await admin.faults({}))['503-retry-after']?.hits === 1);
+      await admin.change({ op: 'restore', path: 'a.txt' });
+      await daemon.drain();
+      await daemon.polled();
+      const [beside] = readdirSync(mnt).filter((name) => name.startsWith('a (conflict'));
+      t.equal(readFileSync(join(mnt, beside!), 'utf8'), 'theirs and ours');
+      await until(() => statSync(path).size === 6);
+      t.equal(readFileSync(path, 'utf8'), 'theirs');
+    } finally {
+      closeSync(held);
+    }
+  },
+);
