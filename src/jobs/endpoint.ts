@@ -32,14 +32,6 @@ export interface Missed {
   readonly id: string | undefined;
 }
 
-/** A file in which a late call of a job has covered a version unseen. */
-export interface Covered {
-  /** Path from the root of the platform. */
-  readonly path: string;
-  /** Name of the conflict copy beside the file; or why there is none yet: the next run tries again. */
-  readonly kept: string | { readonly error: unknown };
-}
-
 /** Content that is held open until closed. */
 export interface HeldContent extends Content {
   close(): void;
@@ -82,11 +74,6 @@ export interface Endpoint extends Omit<Target, 'isDetached'>, Partial<Pick<Targe
    * next write to the file continues from that. Absent if the platform never completes a write late.
    */
   isLateWork?(item: EndpointItem, signal: AbortSignal): Promise<boolean>;
-  /**
-   * Keeps copies of versions that late calls of this job have covered unseen, for files that somebody has saved again
-   * since. Absent if the platform never completes a write late.
-   */
-  keepCovered?(signal: AbortSignal): Promise<readonly Covered[]>;
   /** Versions of a file, the current one last. Absent where the platform keeps no older versions. */
   versions?(item: EndpointItem, signal: AbortSignal): Promise<readonly EndpointVersion[]>;
   /** A write to an existing file adds a version. */

@@ -136,7 +136,7 @@ export class Removals {
    * Compares what was deleted with what was seen: for a file from the reply, for a folder from the recycle bin, 1 call
    * per 2,000 items. Unseen content is restored, a folder with everything in it: 1 call. Returns false in that case,
    * and the item is as before. An item that the server does not show anywhere for a long time (it was purged, or is
-   * hidden from this account) counts as deleted, and its call remains recorded as unanswered.
+   * hidden from this account) counts as deleted.
    * @throws Failure `removal-unchecked`: the server does not show it yet; `unseen-in-bin`: it could not be restored
    */
   async compare(item: Item, sent: Sent, before: Before, isSeen: IsSeen, call: CallOptions): Promise<boolean> {
@@ -148,8 +148,9 @@ export class Removals {
       await this.#bringBack(item, call);
       return false;
     }
+    // Before the mirror tells of it: it is no late effect.
+    this.#options.unanswered.forget(item.remoteId);
     await store.confirmDeletion(item.remoteId, sent.reply?.serverTime ?? 0);
-    if (isAllSeen) this.#options.unanswered.forget(item.remoteId);
     return true;
   }
 

@@ -14,10 +14,10 @@ import { isNewer } from './scheduler/order.js';
  */
 export function follow(
   changes: readonly Change[],
-  { intents, tree, kept, late }: Pick<Outbox, 'intents' | 'tree' | 'kept' | 'late'>,
+  { intents, tree, kept }: Pick<Outbox, 'intents' | 'tree' | 'kept'>,
 ): Change[] {
   if (intents.size === 0) return [];
-  const seenNew = kept.keep(unseen(changes, { intents, tree, late }));
+  const seenNew = kept.keep(unseen(changes, { intents, tree }));
   const put: Intent[] = [];
   const drop: Inode[] = [];
   const seen: Change[] = [];
@@ -54,16 +54,14 @@ export function follow(
 }
 
 /** Deletions of items that have other content at the server now, and of folders that contain something unseen. */
-function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tree' | 'late'>): Intent[] {
+function unseen(changes: readonly Change[], outbox: Pick<Outbox, 'intents' | 'tree'>): Intent[] {
   const found = new Set<Intent>();
   const take = (deletion: Intent | undefined): void => {
     // A deletion that was sent already is compared afterwards.
     if (deletion?.deleted && deletion.attempt.at === 0) found.add(deletion);
   };
-  // Whether a version is a late one of ours is decided when the deletion is sent.
   for (const { intent, item } of concerned(changes, outbox))
-    if ((item.flags & HIDDEN) === 0 && isNewer(item, intent) && outbox.late.versionsLike(item).length === 0)
-      take(intent);
+    if ((item.flags & HIDDEN) === 0 && isNewer(item, intent)) take(intent);
   for (const { inode, after } of changes) {
     const folder = after && outbox.intents.get(after.parent);
     const item = folder?.deleted ? outbox.tree.view.item(inode) : undefined;

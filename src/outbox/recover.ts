@@ -3,12 +3,11 @@ import type { Inode } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { HIDDEN } from '../mirror/database/flags.js';
 import type { View } from '../mirror/database/view.js';
-import { linuxNames } from '../names/linux.js';
 import { rebased } from './intents/attempt.js';
 import { isNothing, made } from './intents/changes.js';
 import { type Gaps, INTERRUPTED, type Intent, NO_REMOTE, UNRECORDED, UNSURE } from './intents/intent.js';
 import type { Intents } from './intents/intents.js';
-import { type LateCalls, PEOPLE } from './intents/late-calls.js';
+import type { LateCalls } from './intents/late-calls.js';
 import type { Tree } from './tree/tree.js';
 import { nameBeside } from './upload/conflict-name.js';
 import type { Durability } from './working/durability.js';
@@ -55,9 +54,6 @@ export function recover(outbox: Recoverable, view: View, log: Log): void {
       log.error({ path }, 'bytes that were not on the disk yet were lost when the machine went down');
       intent = { ...intent, content: { ...content, staged: false, dirty: false, volatile: undefined } };
       if (intent.remoteId === NO_REMOTE || isNothing(intent)) {
-        // What a call has created from them, or will create, is all that is left: it must not be removed as a late
-        // arrival.
-        for (const call of callsToMake(intent, { intents, late }, view)) late.forget(call);
         drop.push(intent.inode);
         continue;
       }
@@ -123,16 +119,6 @@ function within(gaps: Gaps, size: number): Gaps | undefined {
     if (start < end) missing.push(start, end);
   }
   return missing.length === 0 ? undefined : { ...gaps, missing };
-}
-
-/** Calls with unknown outcome that were to create this file. */
-function callsToMake(
-  { here: { parent, name } }: Intent,
-  { intents, late }: Pick<Recoverable, 'intents' | 'late'>,
-  view: View,
-) {
-  const parentId = intents.get(parent)?.remoteId ?? view.item(parent)?.remoteId;
-  return parentId === undefined ? [] : late.creations(parentId, linuxNames.decode(name), PEOPLE);
 }
 
 /** The mirror's state of a creation whose reply was processed before the daemon died. */

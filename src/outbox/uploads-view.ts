@@ -1,6 +1,7 @@
 import type { Inode } from '../base/ids.js';
 import { isNothing, withoutContent } from './intents/changes.js';
 import { hasFailed, type Intent, isLocal, NO_REMOTE, needsPerson } from './intents/intent.js';
+import { WITHDRAWN } from './intents/withdrawn-deletions.js';
 import type { Outbox } from './outbox.js';
 import { DELETE_GUARD_REASON, isGuarded } from './scheduler/delete-guard.js';
 import { coveredBy } from './scheduler/order.js';
@@ -13,8 +14,8 @@ export interface UploadLine {
   readonly id: number;
   readonly path: string;
   readonly what: string;
-  /** `kept`: a deletion that was not carried out, listed for a day; it waits for nothing. */
-  readonly state: 'held' | 'waiting' | 'uploading' | 'failed' | 'local' | 'kept';
+  /** `kept`: a deletion that was not carried out; `late`: what a call did late. Listed for a day, waiting for nothing. */
+  readonly state: 'held' | 'waiting' | 'uploading' | 'failed' | 'local' | 'kept' | 'late';
   /** ISO 8601. */
   readonly since: string;
   readonly attempts: number;
@@ -29,11 +30,10 @@ export interface UploadLine {
 /** The pending changes and why they wait, oldest first; changes that do not wait come last. */
 export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: ReadonlyMap<Inode, number>): UploadLine[] {
   const kept = outbox.kept.list().map(
-    ({ inode, path, why, at }): UploadLine => ({
+    ({ inode, path, what, why, at }): UploadLine => ({
       id: inode,
       path,
-      what: 'delete',
-      state: 'kept',
+      ...(what === WITHDRAWN ? { what: 'delete', state: 'kept' } : { what, state: 'late' }),
       since: new Date(at).toISOString(),
       attempts: 0,
       reason: why,
@@ -62,7 +62,8 @@ export function uploadLines(outbox: Outbox, scheduler: Scheduler, sent: Readonly
 }
 
 /** The change is to be sent. */
-export const waits = ({ state }: Pick<UploadLine, 'state'>): boolean => state !== 'local' && state !== 'kept';
+export const waits = ({ state }: Pick<UploadLine, 'state'>): boolean =>
+  state !== 'local' && state !== 'kept' && state !== 'late';
 
 function reasonOf(intent: Intent, outbox: Outbox, scheduler: Scheduler): string | undefined {
   if (scheduler.isGuardOn && isGuarded(intent)) return DELETE_GUARD_REASON;
@@ -89,7 +90,7 @@ function stateOf(
   reason: string | undefined,
   underWay: boolean,
   outbox: Outbox,
-): Exclude<UploadLine['state'], 'kept'> {
+): Exclude<UploadLine['state'], 'kept' | 'late'> {
   if (underWay) return 'uploading';
   if (intent.state === 'local') return 'local';
   if (hasFailed(intent)) return 'failed';

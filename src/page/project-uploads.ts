@@ -14,7 +14,7 @@ type Verb = 'retry' | 'release' | 'discard';
 const FITS: Readonly<Record<Verb, (row: Row) => boolean>> = {
   retry: ({ state, attempts }) => state === 'failed' || (state === 'waiting' && attempts > 0),
   release: ({ state }) => state === 'held',
-  discard: ({ state }) => state !== 'uploading' && state !== 'kept',
+  discard: ({ state }) => state !== 'uploading' && state !== 'kept' && state !== 'late',
 };
 const VERBS = Object.keys(FITS) as Verb[];
 

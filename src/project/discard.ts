@@ -7,11 +7,11 @@ import type { Project } from './project.js';
 
 /** The last call of an intent, if its outcome is unknown and it may still take effect. */
 function lateCall(intent: Intent, { tree }: Outbox) {
-  const { attempt, base } = intent;
+  const { attempt } = intent;
   const place = placeOfCall(intent, tree);
   if (!attempt.goal || !place) return undefined;
   if (attempt.goal.removal !== undefined)
-    return { intent, call: { ...place, digests: [], removal: { time: attempt.goal.removal, version: base.version } } };
+    return { intent, call: { ...place, digests: [], removal: { time: attempt.goal.removal } } };
   const digests = sentBy(intent, attempt.goal);
   return digests && { intent, call: { ...place, digests } };
 }
@@ -27,7 +27,6 @@ export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   const { paths, discarded } = discard(outbox, inodes);
   const gone = new Set(discarded.map(({ intent }) => intent));
   for (const { intent, call } of sent) if (gone.has(intent)) late.add(call);
-  for (const { intent } of discarded) if (intent.deleted) late.giveUpRemovals(intent.remoteId);
   outbox.events.emit('changed');
   outbox.tree.tell(
     discarded.map(({ intent, left }) => {

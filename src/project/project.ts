@@ -20,6 +20,7 @@ import { linuxNames } from '../names/linux.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intents/intent.js';
 import { displaced, renumber } from '../outbox/intents/renumber.js';
+import { tellLate, tellLateAtStart } from '../outbox/late-effects.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Scheduler } from '../outbox/scheduler/scheduler.js';
 import type { SendingRules } from '../outbox/sending-rules.js';
@@ -28,7 +29,6 @@ import { Pins } from '../outbox/tree/pins.js';
 import type { LocalItem, Tree } from '../outbox/tree/tree.js';
 import { Checkouts } from '../outbox/upload/checkouts.js';
 import { conflictName } from '../outbox/upload/conflict-name.js';
-import { LateArrivals } from '../outbox/upload/late-arrivals.js';
 import { Sender } from '../outbox/upload/sender.js';
 import { OwnWork } from '../procore/own-versions.js';
 import type { PreviewBudget } from '../vfs/preview-budget.js';
@@ -103,7 +103,6 @@ export class Project {
   /** Bytes sent so far, by upload in progress. */
   readonly progress = new Map<Inode, number>();
   readonly ownWork: OwnWork;
-  readonly #arrivals: LateArrivals;
   readonly #lock: FileLock;
   #endOfOutages: (() => void) | undefined;
 
@@ -165,7 +164,7 @@ export class Project {
       project: session.project.id,
       clock,
       unanswered: {
-        add: (item, time) => late.addRemoval(item, { time, version: item.versionId }),
+        add: (item, time) => late.addRemoval(item, time),
         forget: (id) => {
           for (const one of late.removals(id)) late.forget(one);
         },
@@ -186,13 +185,6 @@ export class Project {
       checkedIn: (inode) => this.checkouts.forget(inode),
       progress: (inode, bytes) => this.progress.set(inode, bytes),
     });
-    const { removals } = this;
-    const { store } = mirror;
-    this.#arrivals = new LateArrivals({
-      ...{ outbox, store, ownWork, removals, client },
-      ...{ project: session.project.id, log },
-    });
-    mirror.store.events.on('changed', (changes) => this.#arrivals.seen(changes));
     this.scheduler = new Scheduler({
       outbox: this.outbox,
       sender,
@@ -290,7 +282,7 @@ export class Project {
     this.scheduler.start();
     this.#endOfOutages = this.session.session.client.api.onReachable(() => this.scheduler.resume());
     this.checkouts.start();
-    this.#arrivals.start();
+    tellLateAtStart(this.outbox);
     this.pinKeeper.start();
   }
 
@@ -299,6 +291,7 @@ export class Project {
     try {
       const seen = follow(changes, this.outbox);
       if (seen.length > 0) this.outbox.tree.tell(seen);
+      tellLate(changes, this.outbox);
       const { intents, tree } = this.outbox;
       // An item that came back at the server, for example, whose inode number another item took here.
       const shown = changes.filter(({ inode, after }) => after && intents.get(inode));
@@ -322,7 +315,6 @@ export class Project {
     this.#endOfOutages?.();
     await inOrder(
       () => this.pinKeeper.close(),
-      () => this.#arrivals.close(),
       () => this.scheduler.close(),
       () => this.checkouts.close(),
       () => this.outbox.close(),

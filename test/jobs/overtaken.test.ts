@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { jobProjects } from '../support/job-projects.js';
@@ -142,46 +142,6 @@ t.test('what a version covered that comes when the run is over is kept beside it
     t.strictSame(found.get(path), [...new Set(['one', 'theirs', 'number two', content])].map(sum));
     t.strictSame([...found.values()].filter(isOne), [[sum('theirs')]]);
     t.equal(found.size, 2);
-  }
-});
-
-t.test('what a version covered that came late is kept, also where somebody has saved over that one', async (t) => {
-  for (const type of ['copy', 'sync', 'publish']) {
-    const name = `saved over ${type}`;
-    const { id, path } = await second(name, type);
-    await admin.faults({ late: { route: VERSION } });
-    t.match(await engine.run(id, 'manual'), { stats: { copied: 0 } });
-    await admin.noFaults();
-    await saved(path, 'theirs');
-    await admin.finishLate();
-    await saved(path, 'the fourth');
-    // Whatever the job does about the file itself.
-    if (type === 'copy') rmSync(join(folder, path));
-    for (let runs = 0; runs < 2; runs++) await engine.run(id, 'manual');
-    const found = await below(name);
-    const live = [...found.values()].map((all) => all?.at(-1));
-    t.equal(live.filter((one) => one === sum('theirs')).length, 1, type);
-    t.ok([...found.values()].flat().includes(sum('the fourth')));
-  }
-});
-
-t.test("of two versions that came late none counts as somebody's that the other one has covered", async (t) => {
-  for (const isTheirs of [false, true]) {
-    const name = `two came late ${isTheirs}`;
-    const { id, path } = await second(name);
-    await admin.faults({ late: { route: VERSION } });
-    t.match(await engine.run(id, 'manual'), { stats: { copied: 0 } });
-    put(folder, { [path]: 'the third' }, 1_600_000_003);
-    t.match(await engine.run(id, 'manual'), { stats: { copied: 0 } });
-    await admin.noFaults();
-    if (isTheirs) await saved(path, 'theirs');
-    await admin.finishLate();
-    await saved(path, 'the fourth');
-    rmSync(join(folder, path));
-    for (let runs = 0; runs < 2; runs++) await engine.run(id, 'manual');
-    const found = await below(name);
-    t.equal(found.get(path)?.at(-1), sum('the fourth'));
-    t.strictSame([...found.values()].filter(isOne), isTheirs ? [[sum('theirs')]] : []);
   }
 });
 

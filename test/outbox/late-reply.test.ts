@@ -178,32 +178,6 @@ t.test('what was saved here after a file was made late does not go over what som
   }
 });
 
-t.test('a file that comes late where nobody wants it any more goes again', async (t) => {
-  const project = await opened(t);
-  const { admin } = project.simulator;
-  await admin.switches({ 'upload-reuse': 'accepted' });
-  const { mirror } = project.project;
-  const files = new Files(project.fileSystem);
-  await files.write('deleted.txt', 'deleted');
-  await files.write('old.txt', 'renamed');
-  await files.write('other.txt', 'other');
-  await admin.faults({ late: { count: 3, route: 'POST /rest/v1.0/files' } });
-  await project.tryAll();
-  await files.unlink('deleted.txt');
-  await files.rename('old.txt', 'new.txt');
-  await files.unlink('other.txt');
-  await project.drain();
-  t.ok(await came(project));
-  await admin.change({ op: 'update', path: 'other.txt', content: 'somebody else went on with it' });
-  await until(async () => {
-    await mirror.pollNow(signal());
-    await project.drain();
-    return (await atServer(project)).length === 2;
-  });
-  const server = { 'new.txt': ['renamed'], 'other.txt': ['other', 'somebody else went on with it'] };
-  t.strictSame(await atServer(project), wanted(server));
-});
-
 t.test('after a long upload the file is looked at again before it gets a version', async (t) => {
   let skipped = 0;
   const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + skipped };

@@ -283,7 +283,9 @@ class Round {
   async #look() {
     const history = await this.#world.running.admin.history();
     const waiting = [...this.#waiting, ...this.#world.lostAndFound()];
-    const { lost, doubled, half } = this.#ledger.judge(this.#top, history, waiting);
+    const lines = await this.#world.ask<UploadLine[]>('uploads', {});
+    const late = lines.flatMap(({ state, path }) => (state === 'late' ? [path] : []));
+    const { lost, doubled, half } = this.#ledger.judge(this.#top, history, waiting, late);
     const problems = [
       ...lost.map((one) => `lost: ${one}`),
       ...doubled.map((one) => `doubled: ${one}`),

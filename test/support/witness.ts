@@ -10,6 +10,8 @@ export interface Found {
   readonly trees: readonly ReadonlyMap<string, string>[];
   /** Contents that visibly wait for somebody: changes that are held, bytes that went to lost+found. */
   readonly waiting?: ReadonlySet<string>;
+  /** Contents of all versions of what people are told that a call changed late. */
+  readonly taken?: ReadonlySet<string>;
 }
 
 /**
@@ -57,13 +59,13 @@ export class Witness {
     this.#count = 0;
   }
 
-  judge({ trees, waiting = new Set() }: Found): Verdict {
+  judge({ trees, waiting = new Set(), taken = new Set() }: Found): Verdict {
     const there = new Set(trees.flatMap((tree) => [...tree.values()]));
     const lost = [...this.#live].filter(([content]) => !there.has(content) && !waiting.has(content));
     const doubled = trees.flatMap((tree) => {
       const places = new Map<string, string[]>();
       for (const [place, content] of tree) places.set(content, [...(places.get(content) ?? []), place]);
-      return [...places].filter(([content, all]) => all.length > 1 && this.#isKnown(content));
+      return [...places].filter(([content, all]) => all.length > 1 && !taken.has(content) && this.#isKnown(content));
     });
     return {
       lost: lost.map(([content, where]) => `"${content}" (${where})`),

@@ -19,6 +19,7 @@ export type FindingKind =
   | 'held'
   | 'needs-person'
   | 'refused'
+  | 'late'
   | 'old-outbox'
   | 'failed'
   | 'flagged'

@@ -1,5 +1,5 @@
 import { oneLine } from '../../base/text.js';
-import type { UploadLine } from '../../outbox/uploads-view.js';
+import { waits as isWaiting, type UploadLine } from '../../outbox/uploads-view.js';
 import type { HealthFinding } from './finding.js';
 
 /** Milliseconds after which a waiting change is reported. */
@@ -38,8 +38,7 @@ export function outboxFindings(
   const old = lines.filter(
     ({ needs, state, reason, since: time }) =>
       needs === undefined &&
-      state !== 'local' &&
-      state !== 'kept' &&
+      isWaiting({ state }) &&
       (state !== 'held' || reason !== undefined) &&
       (state === 'failed' || now - Date.parse(time) > OLD_CHANGE_MS),
   );
@@ -58,6 +57,13 @@ export function outboxFindings(
     const said = (where: string): string =>
       `${mountpoint}: Procore refuses ${many(refused.length, 'change')} in ${many(folders.size, 'folder')}${where} (procorefs uploads)`;
     found.push({ level: 'warning', kind: 'refused', message: oneLine(said(which), 300), unnamed: said('') });
+  }
+  const late = lines.filter(({ state }) => state === 'late');
+  if (late.length > 0) {
+    const { path, what, reason = '' } = late[0]!;
+    const unnamed = `${mountpoint}: ${many(late.length, 'call')} without an answer took effect late (procorefs uploads)`;
+    const message = oneLine(`${unnamed}, first ${path}, ${what}: ${reason}`, 300);
+    found.push({ level: 'warning', kind: 'late', message, unnamed });
   }
   if (old.length > 0) found.push(oldFinding(mountpoint, old.length, new Date(old[0]!.since)));
   return found;

@@ -19,7 +19,6 @@ import { type EventLevel, LEVEL_OF, RunAudit } from './audit.js';
 import { waitFor } from './away.js';
 import type { ActContext, Result } from './context.js';
 import { Counts } from './counts.js';
-import { keepCovered } from './covered.js';
 import { foretold } from './foretold.js';
 import { GUARDED_MS, reasonToHold } from './guard.js';
 import { limiter } from './limits.js';
@@ -174,8 +173,6 @@ export class Run {
     const { source, destination, execution } = this.#context;
     await source.refresh(signal);
     await destination.refresh(signal);
-    if (!execution.simulation)
-      await keepCovered([source, destination], this.#context.job.name, this.#context.log, signal);
     const root = await source.stat('', signal);
     if (!root?.folder) throw new Failure('job-source-missing', { path: source.root });
     if (execution.simulation || (await destination.stat('', signal)) !== undefined) return;

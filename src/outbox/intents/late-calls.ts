@@ -1,16 +1,16 @@
 import type { Clock } from '../../base/clock.js';
-import type { RemoteId, VersionId } from '../../base/ids.js';
+import type { RemoteId } from '../../base/ids.js';
 import type { Database, Statement } from '../../database/open.js';
 import { json, Table } from '../../database/table.js';
 import type { Item } from '../../mirror/database/view.js';
-import { type Digests, sizeOfDigests } from '../../procore/own-versions.js';
+import type { Digests } from '../../procore/own-versions.js';
 import { cleanedName } from '../upload/cleaned-name.js';
 
 /** A call without a visible effect that the server may still finish. */
 export interface LateCall {
   /** Milliseconds since the epoch by this machine's clock; no two are the same. */
   readonly at: number;
-  /** Id of the job that sent it, which checks for its effect itself, at its next run too; else `PEOPLE`. */
+  /** Id of the job that sent it, whose next run goes on from what it made; else `PEOPLE`. */
   readonly job: string;
   /** The file that was to get a version, or the item that was to be deleted; 0: a file was to be created. */
   readonly remoteId: RemoteId;
@@ -23,7 +23,8 @@ export interface LateCall {
    */
   readonly baseNumber: number;
   readonly digests: Digests;
-  readonly removal?: LateRemoval | undefined;
+  /** It was to delete the item: server time of the check before, seconds. */
+  readonly removal?: { readonly time: number } | undefined;
 }
 
 const lateCallTable = new Table<LateCall>('late_calls', {
@@ -37,14 +38,6 @@ const lateCallTable = new Table<LateCall>('late_calls', {
   removal: json('removal'),
 });
 
-/** A deletion that was sent. */
-export interface LateRemoval {
-  /** Server time of the lookup before the deletion, seconds. */
-  readonly time: number;
-  /** The version of the file that the user who deleted it had seen. */
-  readonly version: VersionId;
-}
-
 /**
  * Whether a version with this number, or a file with this id, may be the result of a call. Earlier ones are not ours.
  */
@@ -56,13 +49,8 @@ export const mayBeOf =
 /** The `job` of calls that send users' changes. */
 export const PEOPLE = '';
 
-/** An id that no version has, so that no deleted version is taken for the one that was to be deleted. */
-const UNWANTED = -1 as VersionId;
-
 /** How long a server may take to finish a call that it answered with an error: milliseconds, more than an hour. */
 const LATEST_MS = 2 * 3_600_000;
-/** How long the check of a poll's results may take, with all pauses: milliseconds. */
-const LOOKED_AT_MS = 15 * 60_000;
 
 /** Calls that may still take effect. Recorded in the database, since the effect may come after a restart. */
 export class LateCalls {
@@ -71,8 +59,8 @@ export class LateCalls {
   readonly #delete: Statement<[number]>;
   readonly #lastPoll: () => number | undefined;
   readonly #calls = new Map<number, LateCall>();
-  /** By `at`: the monotonic time at which the call was found overdue, and the last poll before that. */
-  readonly #overdue = new Map<number, { readonly since: number; readonly poll: number | undefined }>();
+  /** By `at`: the last poll before the call was found overdue. */
+  readonly #overdue = new Map<number, number | undefined>();
 
   /** @param lastPoll server time of the last poll that was processed to its end */
   constructor(database: Database, clock: Clock, lastPoll: () => number | undefined) {
@@ -98,52 +86,32 @@ export class LateCalls {
   }
 
   /** Records a deletion without a reply. */
-  addRemoval({ remoteId, parentId, remoteName: name }: Item, removal: LateRemoval): void {
-    this.add({ job: PEOPLE, remoteId, parentId, name, baseNumber: 0, digests: [], removal });
-  }
-
-  /** Discards the deletions of a file: whatever they still delete is to be restored. */
-  giveUpRemovals(id: RemoteId): void {
-    for (const one of this.removals(id)) {
-      this.forget(one);
-      if (one.removal) this.add({ ...one, removal: { ...one.removal, version: UNWANTED } });
-    }
+  addRemoval({ remoteId, parentId, remoteName: name }: Item, time: number): void {
+    this.add({ job: PEOPLE, remoteId, parentId, name, baseNumber: 0, digests: [], removal: { time } });
   }
 
   /** Calls that were to create a file at a place, by any sender, or by one job or `PEOPLE`. */
   creations(parentId: RemoteId, name: string, job?: string): LateCall[] {
     const isThere = (one: LateCall): boolean =>
       one.remoteId === 0 && one.parentId === parentId && cleanedName(one.name) === cleanedName(name);
-    return this.#all().filter((one) => isThere(one) && (job === undefined || one.job === job));
+    return this.all().filter((one) => isThere(one) && (job === undefined || one.job === job));
   }
 
-  /**
-   * Calls by a job, or by `PEOPLE`, that were to add a version to a file: nobody else has seen the version they are
-   * based on.
-   */
-  versions(id: RemoteId, job: string): LateCall[] {
-    return this.#all().filter((one) => one.remoteId === id && one.job === job && !one.removal);
-  }
-
-  /** Calls by users that may have created the file's current version. */
-  versionsLike({ remoteId, versionNumber, size }: Pick<Item, 'remoteId' | 'versionNumber' | 'size'>): LateCall[] {
-    const calls = this.versions(remoteId, PEOPLE).filter(mayBeOf(versionNumber));
-    return calls.filter(({ digests }) => sizeOfDigests(digests) === size);
-  }
-
-  /** All calls of a job that were to add a version. */
-  ofJob(job: string): LateCall[] {
-    return this.#all().filter((one) => one.remoteId !== 0 && one.job === job && !one.removal);
+  /** Calls that were to add a version to a file, by any sender, or by one job or `PEOPLE`. */
+  versions(id: RemoteId, job?: string): LateCall[] {
+    const isOfFile = (one: LateCall): boolean => one.remoteId === id && !one.removal;
+    return this.all().filter((one) => isOfFile(one) && (job === undefined || one.job === job));
   }
 
   /** Deletions of an item, one entry per call. */
   removals(id: RemoteId): LateCall[] {
-    return this.#all().filter((one) => one.remoteId === id && one.removal);
+    return this.all().filter((one) => one.remoteId === id && one.removal);
   }
 
   /** Oldest first. */
   all(): LateCall[] {
-    return this.#all();
+    for (const one of this.#calls.values()) if (this.#isOver(one)) this.forget(one);
+    return [...this.#calls.values()];
   }
 
   /** A later call has created the current state: what these calls still create comes after that. */
@@ -165,21 +133,12 @@ export class LateCalls {
     this.#overdue.delete(at);
   }
 
-  #all(): LateCall[] {
-    for (const one of this.#calls.values()) if (this.#isOver(one)) this.forget(one);
-    return [...this.#calls.values()];
-  }
-
-  /**
-   * The call's time is over, and the results of a later poll have been checked: this machine may have been asleep in
-   * between.
-   */
+  /** The call's time is over, and a poll has come since: this machine may have been asleep in between. */
   #isOver({ at }: LateCall): boolean {
     // The clock may have been set in between: a call that seems to lie in the future is kept.
     if (this.#clock.now() - at <= LATEST_MS) return false;
-    const [poll, now] = [this.#lastPoll(), this.#clock.monotonic()];
-    const overdue = this.#overdue.get(at) ?? { since: now, poll };
-    this.#overdue.set(at, overdue);
-    return now - overdue.since > LOOKED_AT_MS && poll !== overdue.poll;
+    const poll = this.#lastPoll();
+    if (!this.#overdue.has(at)) this.#overdue.set(at, poll);
+    return poll !== this.#overdue.get(at);
   }
 }

@@ -140,6 +140,10 @@ const migrations: readonly string[] = [
     SELECT at, IIF(job, 'unknown', ''), remote_id, parent_id, name, 0, digests, removal FROM old_late_calls;
   DROP TABLE old_late_calls;
   `,
+  `
+  -- 'withdrawn', or what a call did to the item late.
+  ALTER TABLE kept ADD COLUMN what TEXT NOT NULL DEFAULT 'withdrawn';
+  `,
 ];
 
 /** NORMAL: a commit survives a crash of the process. `Intents.sync` puts it on stable storage as well. */

@@ -17,10 +17,15 @@ export interface WithdrawnDeletionsOptions {
   readonly clock: Clock;
 }
 
-/** A deletion that was not carried out, as `uploads` lists it for a day. */
+/** Of `KeptItem`: the deletion was not carried out. */
+export const WITHDRAWN = 'withdrawn';
+
+/** A deletion that was not carried out, or what a call did late, as `uploads` lists it for a day. */
 export interface KeptItem {
   readonly inode: Inode;
   readonly path: string;
+  /** `WITHDRAWN`, or what the late call did. */
+  readonly what: string;
   readonly why: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -29,24 +34,29 @@ export interface KeptItem {
 export const NEWER_VERSION = 'somebody else saved a newer version meanwhile: it was not deleted';
 export const SOMETHING_NEW = 'somebody else put or changed something in it meanwhile: it was not deleted';
 
-/** Milliseconds for which `uploads` lists a deletion that was not carried out. */
+/** Milliseconds for which `uploads` lists it. */
 const SHOWN_MS = 24 * 3_600_000;
 
-/** Deletions that are not carried out, since the server has something that the deleting user had not seen. */
+/**
+ * Deletions that are not carried out, since the server has something that the deleting user had not seen; and what calls
+ * did late.
+ */
 export class WithdrawnDeletions {
   readonly #options: WithdrawnDeletionsOptions;
-  readonly #put: Statement<[number, number, string, string, number]>;
+  readonly #put: Statement<[number, number, string, string, string, number]>;
   readonly #all: Statement<[number], KeptItem>;
   readonly #forget: Statement<[number, number]>;
 
   constructor(db: Database, options: WithdrawnDeletionsOptions) {
     this.#options = options;
-    this.#put = db.prepare('INSERT OR REPLACE INTO kept (remote_id, inode, path, why, at) VALUES (?, ?, ?, ?, ?)');
-    this.#all = db.prepare('SELECT inode, path, why, at FROM kept WHERE at > ? ORDER BY at LIMIT 100');
+    this.#put = db.prepare(
+      'INSERT OR REPLACE INTO kept (remote_id, inode, path, what, why, at) VALUES (?, ?, ?, ?, ?, ?)',
+    );
+    this.#all = db.prepare('SELECT inode, path, what, why, at FROM kept WHERE at > ? ORDER BY at DESC LIMIT 100');
     this.#forget = db.prepare('DELETE FROM kept WHERE remote_id = ? OR at <= ?');
   }
 
-  /** The deletions of the last day that were not carried out. */
+  /** Those of the last day. */
   list(): readonly KeptItem[] {
     return this.#all.all(this.#options.clock.now() - SHOWN_MS);
   }
@@ -54,6 +64,13 @@ export class WithdrawnDeletions {
   /** The item is deleted now. */
   forget(id: RemoteId): void {
     this.#forget.run(id, this.#options.clock.now() - SHOWN_MS);
+  }
+
+  /** Tells what a call did late. */
+  tell({ remoteId, inode }: Pick<Item, 'remoteId' | 'inode'>, path: string, what: string, why: string): void {
+    const { log, clock } = this.#options;
+    log.warn({ path, what }, why);
+    this.#put.run(remoteId, inode, path, what, why, clock.now());
   }
 
   /**
@@ -78,7 +95,7 @@ export class WithdrawnDeletions {
       const beside = this.#asideFor(item, inode);
       intents.change(beside ? [beside.intent] : [], [inode]);
       if (beside) changes.push(beside.change);
-      this.#put.run(deletion.remoteId, item?.inode ?? inode, path, reason, clock.now());
+      this.#put.run(deletion.remoteId, item?.inode ?? inode, path, WITHDRAWN, reason, clock.now());
       const parent = item && (item.flags & HIDDEN) === 0 ? tree.view.parent(item)?.inode : deletion.base.parent;
       const after =
         parent === undefined || parent === NO_INODE ? undefined : { parent, name: item?.name ?? deletion.base.name };

@@ -14,6 +14,7 @@ import { isNothing } from '../intents/changes.js';
 import { type Goal, type Intent, NO_REMOTE, NO_VERSION, placed } from '../intents/intent.js';
 import { type LateCalls, mayBeOf, PEOPLE } from '../intents/late-calls.js';
 import { rehomed } from '../intents/rehome.js';
+import { tellVersions } from '../late-effects.js';
 import type { Outbox } from '../outbox.js';
 import { Lookup, type LookupOptions } from './lookup.js';
 import { keepBeside } from './version-beside.js';
@@ -305,11 +306,10 @@ export class Attempts {
         this.late.forget(late);
         return 'done';
       }
-      const sent = { ...goal, upload: goal.upload ?? '', digests: late.digests };
-      const unseen = await this.#overtaken(withResult(now, sent, true), written.item, call, version);
-      this.current(now);
-      if (unseen) keepBeside(unseen, now, this.#options);
       const { id, number, size } = version;
+      const path = this.#options.outbox.tree.pathOf(now.here);
+      const first = now.base.number + 1;
+      if (number > first) tellVersions(now, path, [first, number], this.#options.outbox);
       const next = { ...now, base: { ...now.base, version: id, number, size } };
       this.replace(now, next);
       this.late.forget(late);

@@ -34,10 +34,9 @@ export class Deletions {
   async send(intent: Intent, call: CallOptions): Promise<void> {
     const { outbox, attempts, removals, keepContent } = this.#options;
     const { intents, tree } = outbox;
-    const { late } = attempts;
     const wasSent = isRemovalSent(intent);
     // Includes calls before this attempt, and calls for a deletion that was discarded.
-    const unanswered = late.removals(intent.remoteId).flatMap(({ removal }) => removal?.time ?? []);
+    const unanswered = attempts.late.removals(intent.remoteId).flatMap(({ removal }) => removal?.time ?? []);
     const mayHaveGone = wasSent || unanswered.length > 0;
     // The item's content, and whether it is ours, must be known first.
     if (!wasSent && intent.attempt.goal?.upload !== undefined) {
@@ -49,10 +48,6 @@ export class Deletions {
     if (intents.get(intent.inode) !== intent) return;
     const item = tree.view.byRemoteId(intent.remoteId);
     const isGone = !item || (item.flags & DELETED) !== 0;
-    if (!isGone && isNewer(item, intent) && late.versionsLike(item).length > 0) {
-      // The newer version may be the deleting user's own, from an earlier call that took effect late.
-      if (await attempts.wentOn(intent, await attempts.lookup.now(intent, call), call)) return;
-    }
     if (!isGone && this.#isUnseen(item, intent)) {
       if (wasSent) this.#mayGoYet(item, intent);
       return this.keep(intent);
@@ -86,10 +81,10 @@ export class Deletions {
   };
 
   /** Records a deletion that an earlier process sent, which ended before it knew that there was no reply. */
-  #mayGoYet(item: Item, { attempt: { goal }, base }: Intent): void {
+  #mayGoYet(item: Item, { attempt: { goal } }: Intent): void {
     const { late } = this.#options.attempts;
     if (goal?.removal === undefined || late.removals(item.remoteId).length > 0) return;
-    late.addRemoval(item, { time: goal.removal, version: base.version });
+    late.addRemoval(item, goal.removal);
   }
 
   #isUnseen(item: Item, intent: Intent): boolean {

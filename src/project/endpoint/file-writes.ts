@@ -1,12 +1,10 @@
 import { hostname } from 'node:os';
 import { type Failure, isFailure } from '../../base/errors.js';
-import type { RemoteId, VersionId } from '../../base/ids.js';
+import type { RemoteId } from '../../base/ids.js';
 import type { CallOptions } from '../../budget/calls.js';
 import { childPath, isAsExpected, parentOf } from '../../endpoints/paths.js';
 import type { Content, WriteOptions } from '../../endpoints/target.js';
-import type { Covered, EndpointItem } from '../../jobs/endpoint.js';
-import { kindOf } from '../../jobs/run/waiting.js';
-import { HIDDEN } from '../../mirror/database/flags.js';
+import type { EndpointItem } from '../../jobs/endpoint.js';
 import type { Item } from '../../mirror/database/view.js';
 import { linuxNames } from '../../names/linux.js';
 import { NO_REMOTE } from '../../outbox/intents/intent.js';
@@ -28,19 +26,6 @@ const LOOK_AGAIN_MS = 10_000;
 interface Made extends WrittenItem {
   readonly ours: RemoteVersion | undefined;
 }
-
-/** The place next to a file where a conflict copy goes: `folder`, and `name` and `path` of the file itself. */
-interface Beside {
-  readonly folder: Item;
-  readonly name: string;
-  readonly path: string;
-}
-
-/**
- * By late call: the current version of the file when `keepCovered` last searched the versions below it. While that
- * version is current, a new search finds nothing more.
- */
-const lookedBelow = new WeakMap<LateCall, VersionId>();
 
 /** The file that gets a version. */
 interface Spot {
@@ -92,62 +77,6 @@ export class FileWrites {
       if (isFailure(error, 'gone')) return false;
       throw error;
     }
-  }
-
-  /**
-   * Keeps copies of versions that late calls of this job have covered unseen. 2 calls for each file in which a late
-   * call may have made a version below the current one that was not searched for yet, and 3 for each version that is
-   * kept. If the version of a late call is the current one, the next write handles it.
-   */
-  async keepCovered(signal: AbortSignal): Promise<readonly Covered[]> {
-    const { late, mirror } = this.access;
-    const found: Covered[] = [];
-    for (const id of new Set(late.ofJob(this.options.job).map(({ remoteId }) => remoteId))) {
-      const file = mirror.view.byRemoteId(id);
-      const folder = file && mirror.view.parent(file);
-      if (!file?.isFile || !folder || (file.flags & HIDDEN) !== 0) continue;
-      const isOpen = (one: LateCall): boolean =>
-        file.versionNumber > one.baseNumber + 1 && lookedBelow.get(one) !== file.versionId;
-      if (!late.versions(id, this.options.job).some(isOpen)) continue;
-      const path = mirror.view.path(file) ?? file.name;
-      try {
-        for (const kept of await this.#keepCoveredOf(id, { folder, name: file.name, path }, signal))
-          found.push({ path, kept });
-        for (const one of late.versions(id, this.options.job)) lookedBelow.set(one, file.versionId);
-      } catch (error) {
-        if (signal.aborted || kindOf(error) !== 'item') throw error;
-        found.push({ path, kept: { error } });
-      }
-    }
-    return found;
-  }
-
-  async #keepCoveredOf(id: RemoteId, beside: Beside, signal: AbortSignal): Promise<string[]> {
-    const { client, late, ownWork, project } = this.access;
-    const call = this.changes.call(signal);
-    const { item } = await client.fileNow(project, id, call);
-    const calls = late.versions(id, this.options.job);
-    const below: { readonly one: LateCall; readonly number: number }[] = [];
-    for (const one of calls) {
-      const ours = await ownWork.versionAfter(item, one.baseNumber, one.digests, call);
-      if (ours && ours.id !== item.version?.id) below.push({ one, number: ours.number });
-    }
-    const sent = calls.map(({ digests }) => digests);
-    const kept: string[] = [];
-    let last = 0;
-    for (const { one, number } of below.sort((a, b) => a.number - b.number)) {
-      const version = { file: item, number, base: Math.max(one.baseNumber, last), sent };
-      const unseen = await overtaken(version, this.access, call);
-      if (unseen) kept.push(await this.#keepBeside(unseen, item, beside, signal));
-      last = number;
-    }
-    for (const { one } of below) late.forget(one);
-    // A version that a remaining late call still makes will come after these, so it covers none of them.
-    late.passed(
-      late.versions(id, this.options.job).filter(({ baseNumber }) => baseNumber < last),
-      last,
-    );
-    return kept;
   }
 
   /** @param mayBeThere an earlier attempt without a known outcome may have created the file already */
@@ -248,34 +177,25 @@ export class FileWrites {
     const { item, ours } = made;
     const version = { file: item, number: ours?.number ?? 0, base, sent };
     const unseen = await overtaken(version, this.access, this.changes.call(signal));
-    const keptBeside = unseen && (await this.#keepBesidePath(unseen, item, path, signal));
+    const keptBeside = unseen && (await this.#keepBeside(unseen, item, path, signal));
     const written = await this.#taken(made, path);
     return keptBeside === undefined ? written : { ...written, keptBeside };
-  }
-
-  async #keepBesidePath(version: RemoteVersion, file: RemoteItem, path: string, signal: AbortSignal): Promise<string> {
-    const { parent, name } = await this.tree.place(path, signal);
-    return this.#keepBeside(version, file, { folder: parent, name, path }, signal);
   }
 
   /**
    * The name of the copy depends on the version only, so a retry finds the copy of an earlier attempt.
    * @returns the name of the copy here
    */
-  async #keepBeside(
-    version: RemoteVersion,
-    file: RemoteItem,
-    { folder, name, path }: Beside,
-    signal: AbortSignal,
-  ): Promise<string> {
+  async #keepBeside(version: RemoteVersion, file: RemoteItem, path: string, signal: AbortSignal): Promise<string> {
     const { id, size, createdAt } = version;
+    const { parent, name } = await this.tree.place(path, signal);
     const held = await cachedContent(this.access.content, { id, remoteId: file.id, size, label: file.name });
     try {
       for (let at = createdAt * 1000; ; at += 1000) {
         const kept = conflictName(name, new Date(at));
         const place = childPath(parentOf(path), kept);
         try {
-          const made = await this.#make(folder.remoteId, linuxNames.decode(kept), held, { size, signal }, place, true);
+          const made = await this.#make(parent.remoteId, linuxNames.decode(kept), held, { size, signal }, place, true);
           await this.#taken(made, place);
           return kept;
         } catch (error) {

@@ -6,7 +6,6 @@ import type { Content, DiscardOptions, TargetRules, TargetTest, WriteOptions } f
 import type {
   Absence,
   ChangeKind,
-  Covered,
   Endpoint,
   EndpointItem,
   EndpointVersion,
@@ -166,10 +165,6 @@ export class ProcoreEndpoint implements Endpoint {
 
   isLateWork(item: EndpointItem, signal: AbortSignal): Promise<boolean> {
     return this.#files.isLateWork(item, signal);
-  }
-
-  keepCovered(signal: AbortSignal): Promise<readonly Covered[]> {
-    return this.#files.keepCovered(signal);
   }
 
   /** 1 call for each missing folder, including those above the root of the transfer. */

@@ -31,7 +31,7 @@ const uploadReply = z.looseObject({
   id: z.number(),
   path: z.string(),
   what: z.string(),
-  state: z.enum(['held', 'waiting', 'uploading', 'failed', 'local', 'kept']),
+  state: z.enum(['held', 'waiting', 'uploading', 'failed', 'local', 'kept', 'late']),
   since: z.string(),
   attempts: z.number(),
   bytes: z.number(),

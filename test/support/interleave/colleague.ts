@@ -35,6 +35,18 @@ export class Colleague {
     return new Set(rows.flatMap((row) => this.#content(store.version.get(row)) ?? []));
   }
 
+  /** The contents of all versions of these items, and of all that was ever in them. */
+  everOf(ids: readonly number[]): Set<string> {
+    const { store, ids: known } = this.#server.project;
+    const found = new Set<string>();
+    for (const id of ids) {
+      const top = Math.max(known.row(id, 'file'), known.row(id, 'folder'));
+      for (const row of top <= ROOT_ROW ? [] : [top, ...store.subtree(top)])
+        for (const version of store.versionsOf(row)) found.add(this.#content(version)!);
+    }
+    return found;
+  }
+
   /** Where a live item is, by its id. */
   pathOf(id: number): string | undefined {
     const { store, ids } = this.#server.project;

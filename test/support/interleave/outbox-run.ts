@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { asInode } from '#src/base/ids.js';
 import type { Log } from '#src/base/log.js';
 import { Connections } from '#src/connections/store.js';
 import { STALE_LISTING_S } from '#src/mirror/database/confirmed.js';
@@ -599,7 +600,15 @@ export class OutboxInterleaver {
     const lostAndFound = join(this.#folder, 'lost+found');
     const saved = readdirSync(lostAndFound).map((name) => readFileSync(join(lostAndFound, name), 'utf8'));
     const kept = new Set([...waiting, ...saved, ...this.#colleague.unseeable()]);
-    const { lost, doubled } = this.#witness.judge({ trees: [files(there)], waiting: kept });
+    // What a call did late and is told of has covered, deleted or made it: it stays in versions and the bin.
+    const { view } = this.#place.project.mirror;
+    const late = lines.flatMap(({ id, state }) => (state === 'late' ? (view.item(asInode(id))?.remoteId ?? []) : []));
+    const taken = this.#colleague.everOf(late);
+    const { lost, doubled } = this.#witness.judge({
+      trees: [files(there)],
+      waiting: new Set([...kept, ...taken]),
+      taken,
+    });
     const problems = [...lost.map((one) => `lost: ${one}`), ...doubled.map((one) => `doubled: ${one}`)];
     for (const intent of outbox.intents.all())
       if (intent.state !== 'local' && !told.has(intent.inode)) problems.push(`stranded: ${intent.here.name}`);

@@ -183,18 +183,28 @@ export class Ledger {
   }
 
   /**
-   * `history`: of all that is or was in the project · `waiting`: contents that visibly wait for somebody.
+   * `history`: of all that is or was in the project · `waiting`: contents that visibly wait for somebody · `late`: paths
+   * of what people are told that a call changed late.
    */
-  judge(top: string, history: readonly HistoryEntry[], waiting: readonly Content[]): Judgement {
+  judge(
+    top: string,
+    history: readonly HistoryEntry[],
+    waiting: readonly Content[],
+    late: readonly string[],
+  ): Judgement {
     this.#settle(history);
+    const isLate = ({ path }: HistoryEntry): boolean => isAt(path, [...late, ...late.map((one) => `${one}/`)]);
+    const sums = history.filter(isLate).flatMap((one) => one.history);
+    const taken = new Set(sums.map((sum) => this.nameOf(sum)));
     const files = history.filter(({ type }) => type === 'file');
     const tree = new Map(
       files.filter(({ deleted }) => !deleted).map((one) => [`${one.path} (${one.id})`, this.nameOf(one.sha256!)]),
     );
     const kept = new Set(waiting.map((content) => this.nameOf(content.sum)));
-    const { lost, doubled } = this.#witness.judge({ trees: [tree], waiting: kept });
+    const { lost, doubled } = this.#witness.judge({ trees: [tree], waiting: new Set([...kept, ...taken]), taken });
     const there = [
       ...waiting,
+      ...sums.flatMap((sum) => this.#bytes.get(sum) ?? []),
       ...files.filter(({ deleted }) => !deleted).flatMap((one) => this.#bytes.get(one.sha256!) ?? []),
     ];
     const begun = this.#begun().filter(({ content }) => !there.some(({ bytes }) => startsWith(bytes, content.bytes)));
