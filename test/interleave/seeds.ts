@@ -20,13 +20,6 @@ export const OUTBOX_SEEDS: readonly number[] = [
   9_000_020,
 ];
 
-// Open: outbox 20_195, on a busy machine: what is to go up does not end.
-// Open: jobs 5116 and 5135, as a poll comes before or after: a colleague makes a document and hides it from the account
-// before it was seen; a job removes the folder that it lies in, which is empty as far as anybody can tell.
-// Open: outbox from 40_000 on (colleagues act on just what a call is about). From 40_000 to 40_054 nothing is found any more;
-// of 150 from 41_000 on three found something: 41_021 and 41_032, a version of a colleague, 41_041, one of ours.
-// They are found in a row that begins with 41_000: numbers that the server gives matter.
-
 export const JOB_SEEDS: readonly number[] = [
   // A job moves a document away that got a new version since it was listed.
   11, 145, 171,

@@ -403,11 +403,15 @@ export class JobsInterleaver {
 
   #judge(before: readonly Map<string, string>[], type: string): string | undefined {
     const trees = this.#trees();
-    const there = new Set(trees.flatMap((tree) => [...tree.values()]));
+    // No call tells that it was in a folder that looked empty.
+    const unseeable = this.#colleague.unseeable();
+    const there = new Set([...trees.flatMap((tree) => [...tree.values()]), ...unseeable]);
     const live = new Set(this.#witness.live);
     const left = [0, 1].flatMap((end) =>
       this.#keeps(end)
-        ? [...before[end]!].filter(([, one]) => live.has(one) && ![...trees[end]!.values()].includes(one))
+        ? [...before[end]!].filter(
+            ([, one]) => live.has(one) && !unseeable.has(one) && ![...trees[end]!.values()].includes(one),
+          )
         : [],
     );
     for (const content of live) {
@@ -418,7 +422,7 @@ export class JobsInterleaver {
         this.#witness.gaveUp(content, 'the job');
       else this.#log.push(`gone: "${content}" (${where})`);
     }
-    const { lost, doubled } = this.#witness.judge({ trees });
+    const { lost, doubled } = this.#witness.judge({ trees, waiting: unseeable });
     const problems = [
       ...left.map(([path, one]) => `left: "${one}" was at ${path}, and nobody gave it up`),
       ...lost.map((one) => `lost: ${one}`),
