@@ -51,7 +51,7 @@ for (const next of ['mount', 'umount'] as const) {
 t.test('the guard of a mount ends with it', { skip }, async (t) => {
   const { installation, mnt } = await mounted(t, { items: 0, oddNames: 'no' });
   const guards = async (): Promise<string> => (await run('pgrep', ['-f', `procorefs-guard .* ${mnt}$`])).stdout;
-  t.match(await guards(), /^\d+\n$/);
+  await until(async () => /^\d+\n$/.test(await guards()));
   await installation.must(['umount', mnt]);
   t.equal(await guards(), '');
 });

@@ -3,21 +3,34 @@ import { once } from 'node:events';
 import type { Log } from '../../base/log.js';
 import { CONNECTIONS, connectionOf, escapeOctal, type MountEntry } from '../mountpoint.js';
 
+/** Opens the file that aborts a connection. Held open, it means this connection for ever; numbers are reused. */
+const OPEN = `exec 9>${CONNECTIONS}/$1/abort`;
+
 /**
- * $1: the number of the connection, by which fusectl aborts it. If fusectl is not mounted, root mounts it briefly in a
- * private mount namespace. After the abort the mount stays and answers ENOTCONN, so that no program writes into the
- * folder below it. A line on standard input means a regular end; end of file without one, or SIGTERM, means that the
- * daemon has died. $2: the mount as in mountinfo. It must still exist, because connection numbers are reused: without
- * it, the number may belong to another mount.
+ * After the abort the mount stays and answers ENOTCONN, so that no program writes into the folder below it. A line on
+ * standard input means a regular end; end of file without one, or SIGTERM, means that the daemon has died. $2: the mount
+ * as in mountinfo. If it is still there, the number was its own when the file was opened.
+ */
+const WAIT = `
+grep -qF -e "$2" /proc/self/mountinfo || exit
+trap 'echo 1 >&9; exit' TERM
+read -r word || echo 1 >&9
+`;
+
+/**
+ * $1: the number of the connection. $3: the script that waits. If fusectl is not mounted, root mounts it in a mount
+ * namespace of its own, and returns to that of the process $4. $5: the mount point, to be seen in the list of processes.
  */
 const SCRIPT = `
-abort() {
-  grep -qF -e "$2" /proc/self/mountinfo || return
-  cd ${CONNECTIONS} || return
-  echo 1 >"$1/abort" || unshare -m sh -c 'mount -t fusectl fusectl . && cd "$PWD" && echo 1 >"$1/abort"' sh "$1"
-}
-trap 'abort "$1" "$2"; exit' TERM
-read -r word || abort "$1" "$2"
+if [ -e ${CONNECTIONS}/$1 ]; then
+  ${OPEN}
+  exec sh -c "$3" procorefs-guard "$@"
+fi
+exec unshare -m sh -c '
+  mount -t fusectl fusectl ${CONNECTIONS} || exit
+  ${OPEN}
+  exec nsenter --mount=/proc/$4/ns/mnt sh -c "$3" procorefs-guard "$@"
+' procorefs-guard "$@"
 `;
 
 /**
@@ -30,11 +43,10 @@ export class ConnectionGuard {
   readonly #child;
 
   constructor(mount: MountEntry, log: Log) {
-    // The mount point is passed only to be visible in the list of processes.
     const place = ` ${mount.device} / ${escapeOctal(mount.mountpoint)} `;
-    const shell = ['sh', '-c', SCRIPT, 'procorefs-guard', connectionOf(mount), place, mount.mountpoint];
+    const words = [connectionOf(mount), place, WAIT, String(process.pid), mount.mountpoint];
     const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin' } = process.env;
-    this.#child = spawn('setpriv', ['--pdeathsig', 'TERM', ...shell], {
+    this.#child = spawn('setpriv', ['--pdeathsig', 'TERM', 'sh', '-c', SCRIPT, 'procorefs-guard', ...words], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
       cwd: '/',
