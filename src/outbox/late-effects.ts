@@ -39,42 +39,40 @@ function tellOf(item: Item, outbox: Outbox): void {
   if ((item.flags & HIDDEN) !== 0) {
     const removals = (item.flags & DELETED) !== 0 && !own?.deleted ? late.removals(item.remoteId) : [];
     if (removals.length === 0) return;
-    for (const one of removals) late.forget(one);
     kept.tell(item, pathOf(item, outbox), 'delete', DELETED_LATE);
   } else if (item.isFile && item.versionNumber === 1) {
     const calls = late.creations(item.parentId, item.remoteName, PEOPLE).filter(mayBeOf(item.remoteId));
     const one = calls.find(hasSize(item));
     if (!one || own || isAwaited(item, outbox)) return;
-    late.forget(one);
+    late.passed(calls, item.remoteId);
     kept.tell(item, pathOf(item, outbox), 'new file', MADE_LATE);
-  } else if (item.isFile && !(own && looksItself(own))) tellVersion(item, outbox);
+  } else if (item.isFile) tellVersion(item, own, outbox);
 }
 
-function tellVersion(item: Item, outbox: Outbox): void {
-  const { late } = outbox;
-  const { remoteId, versionNumber: last } = item;
-  const calls = late.versions(remoteId).filter(mayBeOf(last));
+function tellVersion(item: Item, own: Intent | undefined, outbox: Outbox): void {
+  const calls = outbox.late.versions(item.remoteId).filter(mayBeOf(item.versionNumber));
   const current = calls.find(hasSize(item));
-  // The next run of a job goes on from what the job made late.
-  if (current && current.job !== PEOPLE) return;
-  // Where somebody saved over it, only the number of versions shows.
-  const one = current ?? calls.find(({ baseNumber }) => last > baseNumber + 1);
-  if (!one) return;
-  if (current) late.forget(current);
-  late.passed(
-    calls.filter(({ at }) => at !== current?.at),
-    last,
-  );
-  tellVersions(item, pathOf(item, outbox), [one.baseNumber + 1, last], outbox);
+  // The next run of the job, or the send of what was written since, goes on from it.
+  if (current && (current.job !== PEOPLE || (own && looksItself(own)))) return;
+  tellVersions(calls, item.versionNumber, item, pathOf(item, outbox), outbox, current);
 }
 
-/** Tells that a late call made one of the versions with these numbers. */
+/**
+ * Tells that one of these calls may have made one of the versions up to this number: `current`, or else any that was
+ * saved over, where only the number of versions shows. What they still make comes after that.
+ */
 export function tellVersions(
+  calls: readonly LateCall[],
+  last: number,
   item: Pick<Item, 'remoteId' | 'inode'>,
   path: string,
-  [first, last]: readonly [first: number, last: number],
-  { kept }: Outbox,
+  { kept, late }: Outbox,
+  current?: LateCall,
 ): void {
+  const one = current ?? calls.find(({ baseNumber }) => last > baseNumber + 1);
+  if (!one) return;
+  late.passed(calls, last);
+  const first = one.baseNumber + 1;
   const which = first < last ? `one of versions ${first} to ${last}` : `version ${last}`;
   kept.tell(
     item,

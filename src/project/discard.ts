@@ -1,6 +1,7 @@
 import type { Inode } from '../base/ids.js';
 import { placeOfCall, sentBy } from '../outbox/intents/attempt.js';
 import { type Intent, placed } from '../outbox/intents/intent.js';
+import { tellLate } from '../outbox/late-effects.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { discard } from '../outbox/uploads-view.js';
 import type { Project } from './project.js';
@@ -27,6 +28,11 @@ export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   const { paths, discarded } = discard(outbox, inodes);
   const gone = new Set(discarded.map(({ intent }) => intent));
   for (const { intent, call } of sent) if (gone.has(intent)) late.add(call);
+  // What they did already counted as theirs until now.
+  tellLate(
+    discarded.flatMap(({ intent }) => view.byRemoteId(intent.remoteId) ?? []),
+    outbox,
+  );
   outbox.events.emit('changed');
   outbox.tree.tell(
     discarded.map(({ intent, left }) => {

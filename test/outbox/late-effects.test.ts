@@ -77,30 +77,35 @@ t.test('versions that come late are told with what they may have covered, and st
   let project = await opened(t);
   const { admin } = project.simulator;
   let files = new Files(project.fileSystem);
-  const names = ['gone-on', 'over-it', 'given-up', 'theirs'];
+  const names = ['gone-on', 'over-it', 'given-up', 'theirs', 'waits'];
   for (const name of names) await files.write(`${name}.txt`, `${name} 1`);
   await project.drain();
   for (const name of names) await files.write(`${name}.txt`, `${name} 2`);
   await tryWith(project, { late: { route: 'POST /rest/v1.0/file_versions' } });
   await files.write('gone-on.txt', 'gone-on 4, ours');
+  await files.write('waits.txt', 'waits 5, ours');
   const { outbox } = project.project;
-  const others = [...outbox.intents.all()].filter(({ here }) => here.name !== 'gone-on.txt');
+  const others = [...outbox.intents.all()].filter(({ here }) => !['gone-on.txt', 'waits.txt'].includes(here.name));
   giveUp(
     project.project,
     others.map(({ inode }) => inode),
   );
-  for (const name of ['gone-on', 'over-it', 'theirs'])
+  for (const name of ['gone-on', 'over-it', 'theirs', 'waits'])
     await admin.change({ op: 'update', path: `${name}.txt`, content: `${name} between` });
   t.strictSame(told(project), []);
   t.ok((await admin.finishLate()).includes(201));
   await admin.change({ op: 'update', path: 'over-it.txt', content: 'over-it last' });
+  // As long as what the late call sent: only the bytes tell that it is not its version.
+  await admin.change({ op: 'update', path: 'waits.txt', content: 'waits 4' });
   await polled(project.project);
+  t.notOk(told(project).some(([path]) => path === 'waits.txt'));
   await project.drain();
   const lines = [
     ['given-up.txt', 'new version', saved('version 2', 'given-up.txt')],
     ['gone-on.txt', 'new version', saved('one of versions 2 to 3', 'gone-on.txt')],
     ['over-it.txt', 'new version', saved('one of versions 2 to 4', 'over-it.txt')],
     ['theirs.txt', 'new version', saved('one of versions 2 to 3', 'theirs.txt')],
+    ['waits.txt', 'new version', saved('one of versions 2 to 4', 'waits.txt')],
   ];
   t.strictSame(told(project), lines);
   const server = wanted({
@@ -108,6 +113,8 @@ t.test('versions that come late are told with what they may have covered, and st
     'gone-on.txt': ['gone-on 1', 'gone-on between', 'gone-on 2', 'gone-on 4, ours'],
     'over-it.txt': ['over-it 1', 'over-it between', 'over-it 2', 'over-it last'],
     'theirs.txt': ['theirs 1', 'theirs between', 'theirs 2'],
+    'waits (conflict).txt': ['waits 5, ours'],
+    'waits.txt': ['waits 1', 'waits between', 'waits 2', 'waits 4'],
   });
   t.strictSame(await atServer(project), server);
   project = await project.reopen();

@@ -296,7 +296,10 @@ export class Attempts {
   async wentOn(intent: Intent, written: WrittenItem, call: CallOptions): Promise<Intent | 'done' | undefined> {
     const { version } = written.item;
     if (!version) return undefined;
-    for (const late of this.late.versions(intent.remoteId, PEOPLE).filter(mayBeOf(version.number))) {
+    const { outbox } = this.#options;
+    const calls = this.late.versions(intent.remoteId, PEOPLE).filter(mayBeOf(version.number));
+    const path = outbox.tree.pathOf(intent.here);
+    for (const late of calls) {
       if (!(await this.#options.ownWork.isOurs(written.item, version, late.digests, call))) continue;
       const now = this.current(intent);
       const goal = goalOf(now);
@@ -307,14 +310,13 @@ export class Attempts {
         return 'done';
       }
       const { id, number, size } = version;
-      const path = this.#options.outbox.tree.pathOf(now.here);
-      const first = now.base.number + 1;
-      if (number > first) tellVersions(now, path, [first, number], this.#options.outbox);
+      tellVersions(calls, number, now, path, outbox);
       const next = { ...now, base: { ...now.base, version: id, number, size } };
       this.replace(now, next);
       this.late.forget(late);
       return next;
     }
+    tellVersions(calls, version.number, intent, path, outbox);
     return undefined;
   }
 
