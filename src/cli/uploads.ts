@@ -59,7 +59,8 @@ async function allLines(records: readonly MountRecord[], of: Chosen['of']): Prom
 export function describe(lines: readonly UploadLine[]): string {
   if (lines.length === 0) return 'nothing waits';
   const rows = lines.map((line) => [
-    String(line.id),
+    // There is nothing to retry or discard.
+    line.state === 'kept' || line.state === 'late' ? '-' : String(line.id),
     line.state,
     line.what,
     line.bytes === 0 ? '' : bytes(line.bytes),

@@ -346,7 +346,7 @@ export const texts = {
   `),
   uploadStates: pairs(`
     held = held; waiting = waiting; pending = waiting; uploading = going up; failed = failed;
-    local = only on this machine; kept = kept
+    local = only on this machine; kept = kept; late = came late
   `),
   uploadWords: pairs(
     'new file = New file; new folder = New folder; new version = New version; move = Move; delete = Delete',

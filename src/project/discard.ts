@@ -29,10 +29,7 @@ export function giveUp(project: Project, inodes: readonly Inode[]): string[] {
   const gone = new Set(discarded.map(({ intent }) => intent));
   for (const { intent, call } of sent) if (gone.has(intent)) late.add(call);
   // What they did already counted as theirs until now.
-  tellLate(
-    discarded.flatMap(({ intent }) => view.byRemoteId(intent.remoteId) ?? []),
-    outbox,
-  );
+  tellLate(outbox);
   outbox.events.emit('changed');
   outbox.tree.tell(
     discarded.map(({ intent, left }) => {

@@ -20,7 +20,7 @@ import { linuxNames } from '../names/linux.js';
 import { follow } from '../outbox/follow.js';
 import { NO_REMOTE } from '../outbox/intents/intent.js';
 import { displaced, renumber } from '../outbox/intents/renumber.js';
-import { tellLate, tellLateAtStart } from '../outbox/late-effects.js';
+import { tellLate } from '../outbox/late-effects.js';
 import { Outbox } from '../outbox/outbox.js';
 import { Scheduler } from '../outbox/scheduler/scheduler.js';
 import type { SendingRules } from '../outbox/sending-rules.js';
@@ -167,6 +167,7 @@ export class Project {
         add: (item, time) => late.addRemoval(item, time),
         forget: (id) => {
           for (const one of late.removals(id)) late.forget(one);
+          outbox.kept.forget(id);
         },
       },
       nameBeside: (name) => linuxNames.decode(conflictName(linuxNames.encode(name), new Date(clock.now()))),
@@ -282,7 +283,7 @@ export class Project {
     this.scheduler.start();
     this.#endOfOutages = this.session.session.client.api.onReachable(() => this.scheduler.resume());
     this.checkouts.start();
-    tellLateAtStart(this.outbox);
+    tellLate(this.outbox);
     this.pinKeeper.start();
   }
 
@@ -291,7 +292,7 @@ export class Project {
     try {
       const seen = follow(changes, this.outbox);
       if (seen.length > 0) this.outbox.tree.tell(seen);
-      tellLate(changes, this.outbox);
+      tellLate(this.outbox);
       const { intents, tree } = this.outbox;
       // An item that came back at the server, for example, whose inode number another item took here.
       const shown = changes.filter(({ inode, after }) => after && intents.get(inode));

@@ -5,7 +5,7 @@ import t from 'tap';
 import { jobProjects } from '../support/job-projects.js';
 import { put } from '../support/jobs.js';
 
-const { admin, engine, store, meanwhile, add, versions, ends, folder } = await jobProjects(t);
+const { admin, engine, store, mirror, meanwhile, add, versions, ends, folder } = await jobProjects(t);
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
 const project = Number(ends.b.target.path.slice(1));
 const VERSION = 'POST /rest/v1.0/file_versions';
@@ -143,6 +143,20 @@ t.test('what a version covered that comes when the run is over is kept beside it
     t.strictSame([...found.values()].filter(isOne), [[sum('theirs')]]);
     t.equal(found.size, 2);
   }
+});
+
+t.test('the same where others had saved it before, and a poll had come', async (t) => {
+  const { id, path } = await second('polled before');
+  await admin.faults({ late: { route: VERSION } });
+  t.match(await engine.run(id, 'manual'), { stats: { copied: 0 } });
+  await admin.noFaults();
+  for (const content of ['theirs', 'theirs again']) await saved(path, content);
+  await (await mirror(1)).pollNow(new AbortController().signal);
+  await admin.finishLate();
+  put(folder, { [path]: 'the third' }, 1_600_000_003);
+  await engine.run(id, 'manual');
+  const found = await below('polled before');
+  t.strictSame([...found.values()].filter(isOne), [[sum('theirs again')]]);
 });
 
 t.test('a version of the same account and size that has other bytes is a conflict', async (t) => {

@@ -3,7 +3,7 @@ import t, { type Test as T } from 'tap';
 import { systemClock } from '#src/base/clock.js';
 import { uploadLines } from '#src/outbox/uploads-view.js';
 import { giveUp } from '#src/project/discard.js';
-import { before, instead } from '../support/meanwhile.js';
+import { before } from '../support/meanwhile.js';
 import { olderCopy } from '../support/older-copy.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject, polled } from '../support/project.js';
@@ -58,20 +58,20 @@ const told = ({ project }: OpenProject): readonly (readonly [string, string, str
     .map(({ path, what, reason }) => [path, what, reason!] as const)
     .sort();
 
-/** Everything that waits at the server is done, and seen here. */
-async function comesLate(project: OpenProject): Promise<void> {
+/** Everything that waits at the server is done, and seen here. @param skew seconds by which its clock is ahead by then */
+async function comesLate(project: OpenProject, skew = 300): Promise<void> {
   const { admin } = project.simulator;
-  t.ok((await admin.finishLate()).some((status) => status === 200 || status === 201));
   // For two minutes an index may lag behind what was looked at.
-  await admin.faults({ 'clock-skew': { seconds: 300 } });
+  await admin.faults({ 'clock-skew': { seconds: skew } });
+  t.ok((await admin.finishLate()).some((status) => status === 200 || status === 201));
   await polled(project.project);
   await admin.noFaults();
 }
 
 const DELETED_LATE = 'a deletion without an answer was carried out late: procorefs restore brings it back';
-const MADE_LATE = 'a call without an answer made it late: remove it if it is not wanted';
-const saved = (which: string, path: string): string =>
-  `a call without an answer saved ${which} late: compare .procore/versions/${path}`;
+const MADE_LATE = 'a call without an answer may have made it late: compare before you remove it';
+const saved = (which: string): string =>
+  `a call without an answer may have saved ${which} late: compare those in .procore/versions`;
 
 t.test('versions that come late are told with what they may have covered, and stay', async (t) => {
   let project = await opened(t);
@@ -101,11 +101,11 @@ t.test('versions that come late are told with what they may have covered, and st
   t.notOk(told(project).some(([path]) => path === 'waits.txt'));
   await project.drain();
   const lines = [
-    ['given-up.txt', 'new version', saved('version 2', 'given-up.txt')],
-    ['gone-on.txt', 'new version', saved('one of versions 2 to 3', 'gone-on.txt')],
-    ['over-it.txt', 'new version', saved('one of versions 2 to 4', 'over-it.txt')],
-    ['theirs.txt', 'new version', saved('one of versions 2 to 3', 'theirs.txt')],
-    ['waits.txt', 'new version', saved('one of versions 2 to 4', 'waits.txt')],
+    ['given-up.txt', 'new version', saved('version 2')],
+    ['gone-on.txt', 'new version', saved('one of versions 2 to 3')],
+    ['over-it.txt', 'new version', saved('one of versions 2 to 4')],
+    ['theirs.txt', 'new version', saved('one of versions 2 to 3')],
+    ['waits.txt', 'new version', saved('one of versions 2 to 4')],
   ];
   t.strictSame(told(project), lines);
   const server = wanted({
@@ -133,15 +133,32 @@ t.test('a file that comes late and that nobody waits for is told, also after a r
   giveUp(project.project, [given.inode]);
   await project.drain();
   t.strictSame(told(project), []);
-  project = await project.reopen();
+  project = await project.reopen(LATER);
   await comesLate(project);
-  t.strictSame(told(project), [
+  const lines = [
     ['deleted.txt', 'new file', MADE_LATE],
     ['given-up.txt', 'new file', MADE_LATE],
-  ]);
+  ];
+  t.strictSame(told(project), lines);
+  // A file that came while somebody waited for it, and whose change is given up then.
+  const more = new Files(project.fileSystem);
+  await more.write('came.txt', 'came');
+  await tryWith(project, { late: { route: 'POST /rest/v1.0/files' } });
+  await comesLate(project, 600);
+  t.strictSame(told(project), lines, 'it is taken for what waits');
+  giveUp(
+    project.project,
+    [...project.project.outbox.intents.all()].map(({ inode }) => inode),
+  );
+  t.strictSame(told(project), [['came.txt', 'new file', MADE_LATE], ...lines]);
   t.strictSame(
     await atServer(project),
-    wanted({ 'deleted.txt': ['deleted.txt'], 'given-up.txt': ['given-up.txt'], 'waited-for.txt': ['waited-for.txt'] }),
+    wanted({
+      'came.txt': ['came'],
+      'deleted.txt': ['deleted.txt'],
+      'given-up.txt': ['given-up.txt'],
+      'waited-for.txt': ['waited-for.txt'],
+    }),
   );
 });
 
@@ -198,11 +215,12 @@ t.test('what was sent again is not told as late, also after a kill and a restart
   const { mirror, outbox } = project.project;
   const older = olderCopy(t, project.folder, 'outbox.db');
   // As a kill leaves it once the mirror has the reply.
-  void instead(mirror.store, 'confirm', async (confirm) => {
-    const confirmed = await confirm();
+  const confirm = mirror.store.confirm.bind(mirror.store);
+  mirror.store.confirm = async (...words) => {
+    const confirmed = await confirm(...words);
     older.take();
     return confirmed;
-  });
+  };
   await project.drain();
   t.equal(outbox.late.size, 2, 'the earlier calls may be carried out yet');
   const server = wanted({ 'new.txt': ['new'], 'version.txt': ['one', 'two'] });
@@ -216,6 +234,24 @@ t.test('what was sent again is not told as late, also after a kill and a restart
     t.strictSame(told(project), []);
     t.strictSame(await atServer(project), server);
   }
+});
+
+t.test('what others save after a call was sent again is not told as late', async (t) => {
+  const project = await opened(t);
+  const { admin } = project.simulator;
+  const files = new Files(project.fileSystem);
+  await files.write('version.txt', 'one');
+  await project.drain();
+  await files.write('version.txt', 'number two');
+  await files.write('new.txt', 'ours');
+  await tryWith(project, { '500-html': { route: 'POST /rest/v1.0/file' } });
+  await admin.change({ op: 'create', path: 'new.txt', content: 'them' });
+  await project.drain();
+  for (const content of ['their third', 'their fourth one']) {
+    await admin.change({ op: 'update', path: 'version.txt', content });
+    await polled(project.project);
+  }
+  t.strictSame(told(project), []);
 });
 
 t.test('what our version covered is kept beside also where its file was deleted before one had looked', async (t) => {

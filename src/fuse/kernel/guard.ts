@@ -12,8 +12,8 @@ const OPEN = `exec 9>${CONNECTIONS}/$1/abort`;
  * as in mountinfo. If it is still there, the number was its own when the file was opened.
  */
 const WAIT = `
-grep -qF -e "$2" /proc/self/mountinfo || exit
 trap 'echo 1 >&9; exit' TERM
+grep -qF -e "$2" /proc/self/mountinfo || exit
 read -r word || echo 1 >&9
 `;
 
@@ -24,7 +24,8 @@ read -r word || echo 1 >&9
 const SCRIPT = `
 if [ -e ${CONNECTIONS}/$1 ]; then
   ${OPEN}
-  exec sh -c "$3" procorefs-guard "$@"
+  eval "$3"
+  exit
 fi
 exec unshare -m sh -c '
   mount -t fusectl fusectl ${CONNECTIONS} || exit

@@ -59,8 +59,8 @@ export class LateCalls {
   readonly #delete: Statement<[number]>;
   readonly #lastPoll: () => number | undefined;
   readonly #calls = new Map<number, LateCall>();
-  /** By `at`: the last poll before the call was found overdue. */
-  readonly #overdue = new Map<number, number | undefined>();
+  /** By `at`: the last polls since the call was found overdue. */
+  readonly #overdue = new Map<number, Set<number | undefined>>();
 
   /** @param lastPoll server time of the last poll that was processed to its end */
   constructor(database: Database, clock: Clock, lastPoll: () => number | undefined) {
@@ -133,12 +133,13 @@ export class LateCalls {
     this.#overdue.delete(at);
   }
 
-  /** The call's time is over, and a poll has come since: this machine may have been asleep in between. */
+  /** The call's time is over, and a poll began and ended since: this machine may have been asleep in between. */
   #isOver({ at }: LateCall): boolean {
     // The clock may have been set in between: a call that seems to lie in the future is kept.
     if (this.#clock.now() - at <= LATEST_MS) return false;
-    const poll = this.#lastPoll();
-    if (!this.#overdue.has(at)) this.#overdue.set(at, poll);
-    return poll !== this.#overdue.get(at);
+    const polls = this.#overdue.get(at) ?? new Set();
+    this.#overdue.set(at, polls.add(this.#lastPoll()));
+    // One may have been under way.
+    return polls.size > 2;
   }
 }

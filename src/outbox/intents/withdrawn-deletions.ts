@@ -66,9 +66,10 @@ export class WithdrawnDeletions {
     this.#forget.run(id, this.#options.clock.now() - SHOWN_MS);
   }
 
-  /** Tells what a call did late. */
+  /** Tells what a call did late, once. */
   tell({ remoteId, inode }: Pick<Item, 'remoteId' | 'inode'>, path: string, what: string, why: string): void {
     const { log, clock } = this.#options;
+    if (this.list().some((one) => one.inode === inode && one.what === what && one.why === why)) return;
     log.warn({ path, what }, why);
     this.#put.run(remoteId, inode, path, what, why, clock.now());
   }

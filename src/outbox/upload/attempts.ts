@@ -285,6 +285,7 @@ export class Attempts {
       if (calls[n]) this.late.forget(calls[n]);
       return true;
     }
+    this.late.passedBy({ ...found.item, parentId });
     return false;
   }
 

@@ -87,7 +87,7 @@ export class Lookup {
   }
 
   async #changed(intent: Intent, goal: Goal, call: CallOptions): Promise<Sighting> {
-    const { item, serverTime } = await this.now(intent, call);
+    const { item, serverTime } = await this.#now(intent, call);
     const isThere =
       item.parentId === this.#tree.remoteIdOf(goal.parent) && isCleaned(item.name, linuxNames.decode(goal.name));
     const found = goal.upload === undefined ? undefined : await this.#contentOf(item, intent, goal, call);
@@ -111,7 +111,7 @@ export class Lookup {
   }
 
   /** A file or folder as it is now. @throws Failure `gone`, also for an item in the recycle bin */
-  async now(intent: Intent, call: CallOptions): Promise<WrittenItem> {
+  async #now(intent: Intent, call: CallOptions): Promise<WrittenItem> {
     const found = await this.#found(intent, call);
     if (found.item.deleted) throw new Failure('gone', { what: intent.here.name });
     return found;

@@ -232,8 +232,9 @@ export class FileWrites {
   async #taken(made: Made, path: string): Promise<EndpointItem> {
     const { late } = this.access;
     const { item, ours } = made;
-    const taken = await this.changes.taken(made, path);
+    // Before the mirror tells of it: it is no late effect.
     for (const one of late.versions(item.id, this.options.job)) late.forget(one);
+    const taken = await this.changes.taken(made, path);
     if (!ours || item.version?.id === ours.id) return taken;
     const { id, number, size, createdAt } = ours;
     return { ...taken, version: String(id), versions: number, size, mtime: createdAt };
