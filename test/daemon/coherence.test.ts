@@ -19,7 +19,7 @@ import { mounted } from '../support/mounted.js';
 import { until } from '../support/processes.js';
 
 /** Of each way to mount twice. */
-const ROUNDS = 34;
+const ROUNDS = 12;
 
 for (const [n, setup] of COHERENT.entries())
   t.test(`two mounts show what the server has, in every handle: ${JSON.stringify(setup)}`, (t) =>
