@@ -203,3 +203,20 @@ t.test('source files stay readable', async (t) => {
     t.ok(lines <= 600, `${relative(top, file)} has ${lines} lines`);
   }
 });
+
+/** What may draw at random: the bench, the soak, and who sets the numbers of pauses by a seed. */
+const MAY_DRAW = ['test/bench/', 'test/soak.ts', 'test/support/interleave/outbox-run.ts', 'test/architecture.test.ts'];
+const DRAWS = /\bMath\.random\b|\brandom(?:Bytes|Int|UUID)\(/;
+/** The one place that gives fast-check its seed. */
+const PROPERTIES = 'test/support/properties.ts';
+
+t.test('the suite draws nothing at random', async (t) => {
+  const drawing = sources(join(top, 'test')).flatMap((file) => {
+    const name = relative(top, file);
+    if (MAY_DRAW.some((place) => name.startsWith(place))) return [];
+    const pattern = name === PROPERTIES ? DRAWS : new RegExp(`${DRAWS.source}|['"]fast-check['"]`);
+    const drawn = pattern.exec(readFileSync(file, 'utf8'))?.[0];
+    return drawn === undefined ? [] : [`${name}: ${drawn}`];
+  });
+  t.strictSame(drawing, []);
+});

@@ -39,6 +39,7 @@ const LONG = [
   'daemon/mount',
   'daemon/content',
 ].map((name) => `${name}.test.js`);
+const LEAN = new URL('support/lean.js', import.meta.url).href;
 /** Seconds that a file may take, on a busy machine as well. */
 const TIMEOUT = 1200;
 
@@ -56,7 +57,7 @@ t.register();
 t.setTimeout(0);
 t.jobs = JOBS;
 for (const name of files) {
-  void t.spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, name], {
+  void t.spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--import', LEAN, name], {
     name,
     env,
     buffered: true,

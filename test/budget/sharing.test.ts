@@ -1,5 +1,6 @@
 import t from 'tap';
-import { callers, HOUR, randomFrom, RATE_START as START, serverOf, used } from '../support/net-rate-server.js';
+import { callers, HOUR, RATE_START as START, serverOf, used } from '../support/net-rate-server.js';
+import { randomBy } from '../support/random.js';
 
 const kinds = ['fixed', 'clock-aligned', 'sliding'] as const;
 
@@ -11,7 +12,7 @@ for (const kind of kinds) {
     spawn().demand('job', 4);
     let other = spawn();
     other.demand('job', 4);
-    const random = randomFrom(3);
+    const random = randomBy(3);
     const end = START + 3 * HOUR;
     while (time.now < end) {
       await time.pass(Math.min(end - time.now, 600_000 * random()));

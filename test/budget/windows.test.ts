@@ -3,11 +3,11 @@ import {
   callers,
   HOUR,
   type RateServerOptions,
-  randomFrom,
   RATE_START as START,
   serverOf,
   used,
 } from '../support/net-rate-server.js';
+import { randomBy } from '../support/random.js';
 
 const kinds = ['fixed', 'clock-aligned', 'sliding'] as const;
 
@@ -96,7 +96,7 @@ t.test('people hardly wait for a job that takes everything', async (t) => {
   const { time } = server;
   const caller = callers(t, server, 9)();
   caller.demand('job', 6);
-  const random = randomFrom(5);
+  const random = randomBy(5);
   const waits: number[] = [];
   let refused = 0;
   const person = async (): Promise<void> => {

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { silentLog } from '#src/base/log.js';
@@ -6,6 +5,7 @@ import { ContentCache } from '#src/cache/cache.js';
 import type { OpenBlob } from '#src/cache/open-blob.js';
 import { RangeSet } from '#src/cache/ranges.js';
 import { contentOf, Storage, temporaryFolder } from '../support/content-storage.js';
+import fc from '../support/properties.js';
 
 t.test('a set of ranges equals a set of numbers', async (t) => {
   const operation = fc.record({

@@ -49,4 +49,4 @@ t.test('rsync to a share, twice: the second run transfers nothing', async (t) =>
   t.equal(calls.storage.requests, 0);
 });
 
-t.test('files whose URLs have all expired cost a call for 2,000', (t) => expiredUrls(t, 4800));
+t.test('files whose URLs have all expired cost a call for 2,000', (t) => expiredUrls(t, 2200));

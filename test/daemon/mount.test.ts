@@ -9,10 +9,7 @@ import { Installation, isMounted, mounted, run } from '../support/mounted.js';
 import { simulator, unquiet } from '../support/simulator.js';
 
 t.test('ls answers straight after mount, and the whole tree is right once the crawl is done', async (t) => {
-  const { installation, simulator, mnt } = await mounted(t, { items: 20_000, spike: 25, hourly: 3600 }, [
-    '-o',
-    'poll=5',
-  ]);
+  const { installation, simulator, mnt } = await mounted(t, { items: 6000, spike: 25, hourly: 3600 }, ['-o', 'poll=5']);
   await simulator.admin.reset();
   t.ok((await readdir(mnt)).length > 5);
   const early = await simulator.admin.calls();

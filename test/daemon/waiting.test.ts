@@ -6,6 +6,7 @@ import t from 'tap';
 import { Installation, isMounted, kill, mounted } from '../support/mounted.js';
 import { until } from '../support/processes.js';
 import { simulator } from '../support/simulator.js';
+import { freePort } from '../support/target-servers.js';
 
 /** Milliseconds in which something that need not wait has surely ended, on a busy machine too. */
 const PROMPT = 20_000;
@@ -99,7 +100,7 @@ function exit(child: ChildProcess, limit: number): Promise<number | string> {
 /** The first of four free ports in a row, which a simulator takes. */
 async function freePorts(): Promise<number> {
   for (;;) {
-    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const first = await freePort();
     const free = await Promise.all([0, 1, 2, 3].map((n) => isFree(first + n)));
     if (free.every(Boolean)) return first;
   }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { isFailure } from '#src/base/errors.js';
 import type { Content, DiscardOptions, Target, TargetItem, Trash, WriteOptions } from '#src/endpoints/target.js';
 import { judgeName } from '#src/names/judge.js';
 import { CACHED, Contents } from '../support/procore-contents.js';
+import { bytesBy } from '../support/random.js';
 
 /** A target on a real server or folder, for the tests of one file. */
 export interface Fixture {
@@ -168,7 +169,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     const folder = await place('bytes');
     for (const size of SIZES) {
       const path = `${folder}/${size}.bin`;
-      const bytes = randomBytes(size);
+      const bytes = bytesBy(size, size);
       let last = 0;
       const item = await write(target(), path, bytes, {
         mtime: MTIME,
@@ -205,7 +206,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
       ['with its time', { mtime: MTIME }],
       ['without', {}],
     ] as const) {
-      const bytes = randomBytes(70_001);
+      const bytes = bytesBy(1, 70_001);
       for (const [form, content] of contents.inForms(bytes)) sent.push([`${form} ${time}`, bytes, content, options]);
       for (const cached of time === 'without' ? [CACHED[0]] : CACHED) {
         const one = await contents.ofProcore(300_001, cached, signal);
@@ -306,7 +307,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
 
   t.test('a file is replaced as a whole, or not at all', async (t) => {
     const path = `${await place('replace')}/file.bin`;
-    const [old, fresh] = [randomBytes(200_000), randomBytes(2_500_000)];
+    const [old, fresh] = [bytesBy(1, 200_000), bytesBy(2, 2_500_000)];
     const { size: oldSize } = await write(target(), path, old, { mtime: MTIME });
     const options = { size: fresh.length, mtime: MTIME + 100, signal };
     const ended = new AbortController();
@@ -352,7 +353,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
 
   t.test('a write that broke goes on, and its bytes are right', async (t) => {
     const path = `${await place('resume')}/file.bin`;
-    const bytes = randomBytes(3_000_000);
+    const bytes = bytesBy(1, 3_000_000);
     const options = { size: bytes.length, mtime: MTIME, version: 'v1', signal };
     await t.rejects(target().write(path, breaking(bytes, 2_000_000), options), /the source broke/);
     t.equal(await target().stat(path, signal), undefined, 'no half file under its name');
@@ -365,7 +366,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
 
   t.test('what broke off is not continued with bytes that only have its size and time', async (t) => {
     const path = `${await place('unproven')}/file.bin`;
-    const [one, two] = [randomBytes(300_000), randomBytes(300_000)];
+    const [one, two] = [bytesBy(1, 300_000), bytesBy(2, 300_000)];
     const options = { size: one.length, mtime: MTIME, signal };
     await t.rejects(target().write(path, breaking(one, 200_000), options), /the source broke/);
     await target().write(path, contentOf(two), options);
@@ -374,7 +375,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
 
   t.test('two who write to one place at once write into nothing of each other', async (t) => {
     const path = `${await place('writers')}/file.bin`;
-    const [one, two] = [randomBytes(300_000), randomBytes(300_000)];
+    const [one, two] = [bytesBy(1, 300_000), bytesBy(2, 300_000)];
     const options = { size: one.length, mtime: MTIME, version: '1', signal };
     let half = (): void => undefined;
     let goOn = (): void => undefined;
@@ -553,7 +554,7 @@ export function conformance(t: Test, fixture: () => Fixture): void {
     const { vanish, comeBack } = fixture();
     if (!vanish || !comeBack) return;
     const path = `${await place('vanish')}/file.bin`;
-    const bytes = randomBytes(12_000_000);
+    const bytes = bytesBy(1, 12_000_000);
     const hash = { kind: 'sha256', value: sha256(bytes) } as const;
     const half: Content = {
       open: async (start) =>

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   createReadStream,
@@ -18,6 +17,7 @@ import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
 import { partPath } from '#src/endpoints/paths.js';
 import type { Content, Target, TargetItem } from '#src/endpoints/target.js';
+import { bytesBy } from '../support/random.js';
 import { conformance, failsWith, LINK, listed, readAll, signal, write } from './conformance.js';
 
 const top = mkdtempSync(join(tmpdir(), 'procorefs-folder-'));
@@ -68,7 +68,7 @@ t.test('many small files of this process are written together, each whole or not
   t.teardown(() => target.close());
   const sources = join(top, 'together sources');
   mkdirSync(sources);
-  const bytes = randomBytes(300_000);
+  const bytes = bytesBy(1, 300_000);
   const opened = new Map<string, number>();
   t.teardown(() => [...opened.values()].map(closeSync));
   /** A file of this process with the first bytes, or all there are. */

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { openTarget } from '#src/endpoints/open.js';
 import { redactedUri } from '#src/endpoints/redacted.js';
+import fc from '../support/properties.js';
 import { ServerFolder } from '../support/target-servers.js';
 
 const user = fc.stringMatching(/^[a-z0-9._%;+-]{0,12}$/);

@@ -16,6 +16,7 @@ import { Client } from '../support/fuse-client.js';
 import { MemoryFileSystem } from '../support/fuse-memory.js';
 import { WritableMemoryFileSystem } from '../support/fuse-memory-writable.js';
 import { fuseFolder, mountFor, until } from '../support/fuse-mount.js';
+import { randomBy } from '../support/random.js';
 
 const run = promisify(execFile);
 const client = new Client();
@@ -184,7 +185,8 @@ t.test('a thousand notifications during many slow requests end, as do the reques
   const fs = new MemoryFileSystem();
   const files = Array.from({ length: 100 }, (_, i) => fs.file(fs.root, `f${i}`, `content ${i}`));
   fs.timeout = 0;
-  fs.before = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+  const random = randomBy(1);
+  fs.before = () => new Promise((resolve) => setTimeout(resolve, random() * 3));
   const { mnt, mounted } = await mountFor(t, kernelDriver, fs);
   const readers = Array.from({ length: 8 }, () => run('sh', ['-c', 'cd "$0" && for i in 1 2 3; do cat f*; done', mnt]));
   const notices = Array.from({ length: 1000 }, (_, i) =>

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { filterSchema } from '#src/jobs/definition/filter-schema.js';
 import { compileFilters, type FilterItem } from '#src/jobs/filters.js';
+import fc from '../support/properties.js';
 
 const compile = (...filters: object[]) => compileFilters(filters.map((filter) => filterSchema.parse(filter)));
 const include = (...rules: object[]) => ({ action: 'include', rules });

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import picomatch from 'picomatch';
 import t from 'tap';
 import { compileGlob } from '#src/jobs/glob.js';
+import fc from '../support/properties.js';
 
 const matching = (pattern: string, ...texts: string[]): string[] => texts.filter(compileGlob(pattern).matches);
 

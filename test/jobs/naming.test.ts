@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { isFailure } from '#src/base/errors.js';
 import { rulesOf } from '#src/endpoints/rules.js';
@@ -6,6 +5,7 @@ import type { TargetRules } from '#src/endpoints/target.js';
 import { decodedName, FolderNames, type NamedItem, type NamingOptions } from '#src/jobs/naming.js';
 import { judgeName, judgePath } from '#src/names/judge.js';
 import { type PlatformName, platformNames } from '#src/names/platforms.js';
+import fc from '../support/properties.js';
 
 const all = { transform: true, encode: false, truncate: true, duplicates: 'rename' } as const;
 const namesOf = (

@@ -1,12 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { jobProjects } from '../support/job-projects.js';
+import { bytesBy } from '../support/random.js';
 
 const { admin, engine, store, add, versions, ends, folder } = await jobProjects(t);
 const MIB = 2 ** 20;
-const bytes = randomBytes(17 * MIB);
+const bytes = bytesBy(1, 17 * MIB);
 const sha256 = createHash('sha256').update(bytes).digest('hex');
 writeFileSync(join(folder, 'large.bin'), bytes);
 

@@ -7,7 +7,7 @@ const SEED = 20_261_124;
 t.test(
   'two folders changed at random come together, whatever is killed or fails',
   { skip: failingDiskUnavailable },
-  (t) => randomSync(t, 'folder', 100, SEED),
+  (t) => randomSync(t, 'folder', 50, SEED),
 );
 
 t.test(

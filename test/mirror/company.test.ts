@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import { Failure } from '#src/base/errors.js';
 import { asCompanyId, asInode, asProjectId } from '#src/base/ids.js';
 import { CompanyStore, type ListedProject } from '#src/mirror/company/store.js';
+import fc from '../support/properties.js';
 
 const NOW = 1_700_000_000;
 

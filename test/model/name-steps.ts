@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { linuxNames, suffixedName } from '#src/names/linux.js';
+import fc from '../support/properties.js';
 
 /** A name as it is drawn: a text, or what some name that is there already becomes. */
 export type Drawn = { readonly text: string } | { readonly of: number; readonly how: keyof typeof ways };

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../support/properties.js';
 import type { Flags, How } from './tree.js';
 
 /** One step of somebody here, or of the server. Numbers choose among what there is at that time. */

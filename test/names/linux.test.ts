@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { fitsLinux, linuxNames, suffixedName } from '#src/names/linux.js';
+import fc from '../support/properties.js';
 
 const { encode, decode } = linuxNames;
 const QUOTE = '\u201b';

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { judgeName } from '#src/names/judge.js';
 import { encodingFor } from '#src/names/platform-encoding.js';
 import { platformNames, platforms } from '#src/names/platforms.js';
+import fc from '../support/properties.js';
 
 const MARK = '\u2038';
 const QUOTE = '\u201b';

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import * as judge from '#src/names/judge.js';
 import { linuxNames } from '#src/names/linux.js';
@@ -10,6 +9,7 @@ import {
   pathLength,
   suggestProcoreName,
 } from '#src/names/procore.js';
+import fc from '../support/properties.js';
 
 const FORBIDDEN = '/<>:\\|?*';
 const NBSP = '\u00a0';

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { asInode, type RemoteId, ROOT_INODE, type VersionId } from '#src/base/ids.js';
 import { silentLog } from '#src/base/log.js';
@@ -14,6 +13,7 @@ import { DeleteGuardRecord } from '#src/outbox/scheduler/delete-guard-record.js'
 import { discard } from '#src/outbox/uploads-view.js';
 import { until } from '../support/processes.js';
 import { Files, type OpenProject, openProject } from '../support/project.js';
+import fc from '../support/properties.js';
 
 const LIMIT = 6;
 const TEN_MINUTES = 600_000;

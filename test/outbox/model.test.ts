@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import { compare } from '../model/compare.js';
 import { localStep } from '../model/operations.js';
 import { Place } from '../model/place.js';
 import { ModelTree } from '../model/tree.js';
 import { modelScenario } from '../scenarios/model.js';
+import fc from '../support/properties.js';
 
 const SEED = 20261124;
 

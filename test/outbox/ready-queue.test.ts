@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { asInode } from '#src/base/ids.js';
 import { ReadyQueue } from '#src/outbox/scheduler/ready-queue.js';
+import fc from '../support/properties.js';
 
 const step = fc.oneof(
   fc.record({

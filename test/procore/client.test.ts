@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
@@ -7,6 +6,7 @@ import { asCompanyId, asProjectId, asRemoteId } from '#src/base/ids.js';
 import { errorTexts } from '#src/procore/reply-error.js';
 import { budgetBench } from '../scenarios/budget.js';
 import { fakeServer, json, testBudget, testClient } from '../support/net-server.js';
+import { bytesBy } from '../support/random.js';
 
 const background = { class: 'background' } as const;
 const project = asProjectId(562949954923622);
@@ -234,7 +234,7 @@ t.test('compressed replies are understood, small and large; a damaged one is ask
   const row = (n: number) => ({
     ...indexRow,
     id: n + 1,
-    name: `${randomBytes(9).toString('hex')} ${n}`,
+    name: `${bytesBy(n, 9).toString('hex')} ${n}`,
     is_deleted: false,
   });
   const small = plain(3);
@@ -275,7 +275,7 @@ t.test('compressed replies are understood, small and large; a damaged one is ask
         files: Array.from({ length: count }, (_, n) => ({
           ...fileRow,
           id: n + 1,
-          name: `${randomBytes(9).toString('hex')}.pdf`,
+          name: `${bytesBy(n, 9).toString('hex')}.pdf`,
         })),
       }),
     );

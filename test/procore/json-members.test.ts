@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { members, rows, whole } from '#src/procore/json-members.js';
+import fc from '../support/properties.js';
 
 const APART = ['folders', 'files'];
 const bytes = (text: string): Uint8Array => Buffer.from(text);

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import type { SavedUpload, UploadSource, UploadsOptions } from '#src/procore/uploads.js';
 import { LARGEST_UPLOAD_BYTES, Uploads } from '#src/procore/uploads.js';
 import { fakeServer, json, scratch, testClient } from '../support/net-server.js';
+import { bytesBy } from '../support/random.js';
 import { background, writing } from '../support/writing.js';
 import { uploadLarge } from '../support/writing-large.js';
 
@@ -38,7 +39,7 @@ async function stored(uuid: string): Promise<string | null | undefined> {
 t.test('files of every size arrive as they are, from a path, a descriptor and a stream, for one call', async (t) => {
   const uploads = w.uploads();
   for (const size of [0, 1, 128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 3 * MIB]) {
-    const bytes = randomBytes(size);
+    const bytes = bytesBy(size, size);
     const path = join(folder, `${size}`);
     writeFileSync(path, bytes);
     const fd = openSync(path, 'r');
@@ -57,7 +58,7 @@ t.test('files of every size arrive as they are, from a path, a descriptor and a 
 });
 
 t.test('a large file goes in segments, side by side, for two calls', async (t) => {
-  const bytes = randomBytes(17 * MIB + 1234);
+  const bytes = bytesBy(1, 17 * MIB + 1234);
   await admin.reset();
   const { states, save } = saving();
   const request = { name: 'a', size: bytes.length, source: pieces(bytes), save };
@@ -80,7 +81,7 @@ t.test('a large file goes in segments, side by side, for two calls', async (t) =
 });
 
 t.test('after a failure only the missing segments are sent, and nothing at all once it is complete', async (t) => {
-  const bytes = randomBytes(23 * MIB);
+  const bytes = bytesBy(1, 23 * MIB);
   const source = pieces(bytes);
   const { states, save } = saving();
   const request = { name: 'a', size: bytes.length, source, save };
@@ -131,7 +132,7 @@ t.test('after a failure only the missing segments are sent, and nothing at all o
 });
 
 t.test('what passes is passed over: resets, 5xx, lost replies', async (t) => {
-  const bytes = randomBytes(11 * MIB);
+  const bytes = bytesBy(1, 11 * MIB);
   for (const options of [{}, small]) {
     const upload = async (fault: string, setting: object) => {
       await admin.faults({ [fault]: { probability: 1, count: 2, ...setting } });
@@ -162,7 +163,7 @@ t.test('addresses that are too old are replaced once', async (t) => {
 });
 
 t.test('content that changes meanwhile is never published', async (t) => {
-  const before = randomBytes(11 * MIB);
+  const before = bytesBy(1, 11 * MIB);
   const after = Buffer.from(before);
   after[after.length - 1] = after.at(-1)! ^ 1;
   const changed = { code: 'content-changed', errno: 'EBUSY' };

@@ -1,5 +1,6 @@
 import type { WindowKind } from '#src/simulator/http/window.js';
-import { callers, HOUR, randomFrom, serverOf } from '../support/net-rate-server.js';
+import { callers, HOUR, serverOf } from '../support/net-rate-server.js';
+import { randomBy } from '../support/random.js';
 import type { Scenario } from './scenarios.js';
 
 const HOURLY = 3600;
@@ -19,7 +20,7 @@ export async function jobHours(
   const server = serverOf(t, { kind });
   const caller = callers(t, server, 1)();
   const { time } = server;
-  const random = randomFrom(2);
+  const random = randomBy(2);
   let [runs, longest, asked] = [0, 0, 0];
   const person = async (): Promise<void> => {
     while (runs === 0) {

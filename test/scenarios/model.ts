@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { InsideScene } from '../model/inside.js';
 import { MountScene } from '../model/mount.js';
 import { step, stepWithRestarts } from '../model/operations.js';
 import { ModelRun, type ModelScene } from '../model/run.js';
+import fc from '../support/properties.js';
 import type { Scenario } from './scenarios.js';
 
 export interface ModelSettings {

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { step, TROUBLE } from '../model/name-steps.js';
 import { NamesRun } from '../model/names.js';
 import { openProject } from '../support/project.js';
+import fc from '../support/properties.js';
 import type { Scenario } from './scenarios.js';
 
 export interface NamesSettings {

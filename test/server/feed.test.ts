@@ -15,9 +15,9 @@ t.test('people who come and go have a topic looked at no more often', async (t) 
   const began = performance.now();
   let told = 0;
   const leave = feed.watch('topic', () => told++);
-  await sleep(10 * INTERVAL);
+  do await sleep(10 * INTERVAL);
+  while (told < 2);
   leave();
-  t.ok(told > 1);
   const intervals = (performance.now() - began) / INTERVAL;
   t.ok(looks.length <= intervals + 2, `${looks.length} looks in ${intervals} intervals`);
   await sleep(2 * INTERVAL);

@@ -58,7 +58,8 @@ t.test('a try that was never made is no failure, and makes nobody forget one', a
   const late = [];
   for (let n = 0; n < 7; n++) late.push((await service.signIn('late', 'wrong')).json.errors[0].code);
   t.strictSame(new Set(late), new Set(['too-many-requests']));
-  await Promise.all(others);
+  // They end with the service: each is a password that takes a processor for a while.
+  void Promise.allSettled(others);
   const throttle = new SignInThrottle();
   throttle.failed('ann', '192.0.2.1', 0);
   throttle.undone('ann', '192.0.2.1');

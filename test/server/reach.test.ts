@@ -3,13 +3,13 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test as T } from 'tap';
+import { addUsersOf, PASSWORD } from '../support/access.js';
 import { Installation } from '../support/mounted.js';
 import { soon } from '../support/processes.js';
 import { type Answer, RunningService } from '../support/service.js';
 import { simulator } from '../support/simulator.js';
 import { ServerFolder, serveWebdav } from '../support/target-servers.js';
 
-const PASSWORD = 'correct horse battery';
 const SECRET = 'canary-7d1f09';
 
 type Ask = (method: string, path: string, body?: unknown) => Promise<Answer>;
@@ -56,11 +56,7 @@ async function world(t: T, more: (root: string) => object = () => ({}), mount: r
     ...more(root),
   };
   writeFileSync(join(installation.state, 'config.json'), JSON.stringify(configuration), { mode: 0o600 });
-  for (const [name, role] of [
-    ['boss', 'manage'],
-    ['eve', 'read'],
-  ] as const)
-    await installation.must(['users', 'add', name, '--role', role], { input: `${PASSWORD}\n` });
+  await addUsersOf(installation.state, { boss: 'manage', eve: 'read' });
   if (mount.length > 0) {
     await installation.connect({ ready } as never);
     await installation.must(['mount', `Procore:${ready.projects[0]!.id}`, installation.mountpoint(), ...mount]);

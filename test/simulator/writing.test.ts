@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import t from 'tap';
+import { bytesBy } from '../support/random.js';
 import { simulator } from '../support/simulator.js';
 import { type Answer, SimulatorClient } from '../support/simulator-client.js';
 
@@ -59,7 +60,7 @@ t.test('writing', async (t) => {
   });
 
   t.test('a single upload becomes a file, then a version', async (t) => {
-    const bytes = randomBytes(400_000);
+    const bytes = bytesBy(1, 400_000);
     const file = { parent_id: root.id, name: 'one.bin', upload_uuid: await uploaded(client, bytes) };
     const made = await post('files', { file });
     t.match(made, { status: 201, body: { name: 'one.bin', size: bytes.length, file_versions: [{ number: 1 }] } });
@@ -108,7 +109,7 @@ t.test('writing', async (t) => {
   });
 
   t.test('an upload in segments', async (t) => {
-    const parts = [randomBytes(5 * 2 ** 20), randomBytes(1000)];
+    const parts = [bytesBy(1, 5 * 2 ** 20), bytesBy(2, 1000)];
     const segments = parts.map((part) => ({
       size: part.length,
       sha256: hash('sha256', part),
@@ -123,8 +124,8 @@ t.test('writing', async (t) => {
       const init = { method: 'PUT', headers: { ...headers, 'content-type': type } };
       return fetch(url, { ...init, body: body as Uint8Array<ArrayBuffer> });
     };
-    t.equal((await put(1, randomBytes(1000))).status, 400, 'a wrong digest');
-    t.equal((await put(1, randomBytes(999))).status, 400, 'a wrong size');
+    t.equal((await put(1, bytesBy(3, 1000))).status, 400, 'a wrong digest');
+    t.equal((await put(1, bytesBy(4, 999))).status, 400, 'a wrong size');
     t.equal((await put(1, parts[1]!, 'text/plain')).status, 403, 'a wrong type');
     const etags: { etag: string | null }[] = [];
     for (const [i, part] of parts.entries()) etags.push({ etag: (await put(i, part)).headers.get('etag') });
@@ -203,7 +204,7 @@ t.test('large uploads lie in a temporary folder that goes with the simulator', a
   const before = new Set(folders());
   const server = await simulator(t, roomy);
   const client = await SimulatorClient.signedIn(server);
-  await uploaded(client, randomBytes(600_000));
+  await uploaded(client, bytesBy(1, 600_000));
   t.ok(folders().some((name) => !before.has(name)));
   await server.close();
   t.strictSame(

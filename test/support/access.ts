@@ -29,6 +29,27 @@ export const BROKEN = 599;
 
 export const PASSWORD = 'correct horse battery';
 
+/** A row of a user: a password takes a processor for a while, and theirs is the same. */
+let known: { readonly salt: Buffer; readonly hash: Buffer; readonly created_on: number } | undefined;
+
+export async function addUsers(database: Database, users: Readonly<Record<string, Role>>): Promise<void> {
+  for (const [name, role] of Object.entries(users))
+    if (known) {
+      const { salt, hash, created_on } = known;
+      database.prepare('INSERT INTO users VALUES (?, ?, ?, ?, ?)').run(name, role, salt, hash, created_on);
+    } else {
+      await new Users(database).add(name, role, new Secret(PASSWORD));
+      known = database.prepare<[], NonNullable<typeof known>>('SELECT salt, hash, created_on FROM users').get();
+    }
+}
+
+/** To a state folder that no process has. */
+export async function addUsersOf(state: string, users: Readonly<Record<string, Role>>): Promise<void> {
+  const database = openServerDatabase(new StateFolder(state).path);
+  await addUsers(database, users);
+  database.close();
+}
+
 /** A service at an address of this machine, in this process, with the users that are named. */
 export class Guarded {
   readonly installation: Installation;
@@ -55,11 +76,7 @@ export class Guarded {
     const state = new StateFolder(installation.state);
     const database = openServerDatabase(state.path);
     t.teardown(() => void database.close());
-    const [first, ...others] = Object.entries(users);
-    if (first) await new Users(database).add(...first, new Secret(PASSWORD));
-    // A password takes a processor for a while, and theirs is the same.
-    for (const user of others)
-      database.prepare('INSERT INTO users SELECT ?, ?, salt, hash, created_on FROM users LIMIT 1').run(...user);
+    await addUsers(database, users);
     const options = resolveOptions({ given: {}, environment: {}, file: {} });
     const service = await openService({ state, options, listen, version: '0' });
     t.teardown(() => service.close());

@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bytesBy } from './random.js';
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;
@@ -18,7 +19,7 @@ interface Stored {
  * objects of one bucket are behind the access token. As much of both as rclone asks for.
  */
 export class CloudServer {
-  readonly client = { id: 'a-client', secret: randomBytes(8).toString('hex') };
+  readonly client = { id: 'a-client', secret: bytesBy(0, 8).toString('hex') };
   readonly objects = new Map<string, Stored>();
   /** What was granted, in order. */
   readonly grants: string[] = [];
@@ -26,6 +27,7 @@ export class CloudServer {
   lifetime = 3600;
   /** Whether the person who is asked says yes. */
   isAllowed = true;
+  #count = 0;
   readonly #codes = new Set<string>();
   readonly #refresh = new Set<string>();
   readonly #access = new Set<string>();
@@ -69,7 +71,7 @@ export class CloudServer {
     const json: Reply = (status, value) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     if (url.pathname === '/authorize') {
-      const code = randomBytes(8).toString('hex');
+      const code = this.#fresh();
       const back = new URL(url.searchParams.get('redirect_uri')!);
       if (this.isAllowed) {
         this.#codes.add(code);
@@ -81,6 +83,10 @@ export class CloudServer {
     else if (!this.#access.has((request.headers.authorization ?? '').replace(/^Bearer /, '')))
       json(401, { error: { code: 401, message: 'Invalid Credentials' } });
     else this.#object(request.method!, url, request.headers['content-type'] ?? '', body, response, json);
+  }
+
+  #fresh(): string {
+    return bytesBy(++this.#count, 8).toString('hex');
   }
 
   #token(request: IncomingMessage, form: URLSearchParams, json: Reply): unknown {
@@ -97,7 +103,7 @@ export class CloudServer {
         : this.#refresh.has(form.get('refresh_token') ?? ''));
     if (!isGood) return json(400, { error: 'invalid_grant' });
     this.grants.push(grant);
-    const [access_token, refresh_token] = [randomBytes(8).toString('hex'), randomBytes(8).toString('hex')];
+    const [access_token, refresh_token] = [this.#fresh(), this.#fresh()];
     this.#access.add(access_token);
     if (grant === 'authorization_code') this.#refresh.add(refresh_token);
     return json(200, {

@@ -8,6 +8,7 @@ import { silentLog } from '#src/base/log.js';
 import { ContentCache } from '#src/cache/cache.js';
 import { contentOf } from './content-storage.js';
 import { directSource, VICTIM_LIMIT, VICTIMS } from './content-victim.js';
+import { randomBy } from './random.js';
 
 const MAIN = fileURLToPath(new URL('./content-victim-main.js', import.meta.url));
 
@@ -25,11 +26,12 @@ export interface CrashReport {
 export async function crashAgainAndAgain(folder: string, kills: number): Promise<CrashReport> {
   const problems: string[] = [];
   let kept = 0;
+  const random = randomBy(kills);
   for (let n = 1; n <= kills; n++) {
-    const child = spawn(process.execPath, [MAIN, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [MAIN, folder, String(n)], { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = once(child, 'exit');
     await once(child.stdout, 'data');
-    await delay(Math.random() * 350);
+    await delay(random() * 350);
     child.kill('SIGKILL');
     const [code, signal] = await ended;
     if (signal !== 'SIGKILL') problems.push(`kill ${n}: the process had ended with ${code}`);

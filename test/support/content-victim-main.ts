@@ -1,3 +1,3 @@
 import { beVictim } from './content-victim.js';
 
-await beVictim(process.argv[2]!);
+await beVictim(process.argv[2]!, Number(process.argv[3]));

@@ -3,6 +3,7 @@ import { silentLog } from '#src/base/log.js';
 import { ContentCache } from '#src/cache/cache.js';
 import type { ContentSource } from '#src/cache/source.js';
 import { contentOf } from './content-storage.js';
+import { randomBy } from './random.js';
 
 /** Versions of the crash test: small ones, and a few large ones. */
 export const VICTIMS = Array.from({ length: 24 }, (_, n) => ({
@@ -33,15 +34,16 @@ export function directSource(): ContentSource & { fetched: number } {
   return source;
 }
 
-/** Reads at random until killed. Prints a line once it is at it. */
-export async function beVictim(folder: string): Promise<never> {
+/** Reads at random, by a seed, until killed. Prints a line once it is at it. */
+export async function beVictim(folder: string, seed: number): Promise<never> {
+  const random = randomBy(seed);
   const cache = ContentCache.open({ folder, limit: VICTIM_LIMIT, reserve: 0, source: directSource(), log: silentLog });
   const signal = new AbortController().signal;
   const reader = async (): Promise<never> => {
     for (;;) {
-      const version = VICTIMS[Math.floor(Math.random() * VICTIMS.length)]!;
+      const version = VICTIMS[Math.floor(random() * VICTIMS.length)]!;
       const blob = cache.open(version);
-      let at = Math.random() < 0.5 ? 0 : Math.floor(Math.random() * version.size);
+      let at = random() < 0.5 ? 0 : Math.floor(random() * version.size);
       for (let n = 0; n < 8; n++, at += 100_000) {
         const bytes = await blob.read(at, 100_000, signal);
         const end = at + bytes.length;

@@ -29,8 +29,10 @@ export class Daemon {
   /** Resolves after a poll that began after this. */
   async polled(): Promise<void> {
     for (const began = performance.now(); ; await sleep(50)) {
+      const asked = performance.now();
       const { sincePoll } = await this.status();
-      if (sincePoll !== undefined && sincePoll * 1000 < performance.now() - began) return;
+      // What the answer takes on its way does not count: a poll from before would pass for a later one.
+      if (sincePoll !== undefined && sincePoll * 1000 < asked - began) return;
     }
   }
 

@@ -7,6 +7,7 @@ import type { Driver } from '#src/fuse/driver.js';
 import { Client } from './fuse-client.js';
 import { WritableMemoryFileSystem } from './fuse-memory-writable.js';
 import { fuseFolder, mountFor, type Teardown, until } from './fuse-mount.js';
+import { randomBy } from './random.js';
 
 const run = promisify(execFile);
 const python = (code: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> =>
@@ -246,8 +247,9 @@ export function writeSuite({ driver, staged = false }: WriteVariant): void {
       for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE((at * 7 + i * 0x01010101) >>> 0, at);
       writeFileSync(join(source, `f${i}`), bytes);
     }
+    const random = randomBy(1);
     fs.before = (operation) => {
-      if (operation === 'write') return new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
+      if (operation === 'write') return new Promise((resolve) => setTimeout(resolve, random() * 5));
     };
     await run('sh', ['-c', 'cd "$0" && for f in f*; do cp "$f" "$1/$f" & done; wait', source, mnt]);
     fs.before = undefined;

@@ -8,6 +8,7 @@ import type { CallClass } from '#src/budget/calls.js';
 import { RateWindow, type ServerWindow, type WindowKind } from '#src/simulator/http/window.js';
 import { scratch } from './net-server.js';
 import { VirtualTime } from './net-virtual-time.js';
+import { randomBy } from './random.js';
 
 interface Teardown {
   teardown(cleanup: () => unknown): unknown;
@@ -159,7 +160,7 @@ export class Caller {
 }
 
 export function callers(t: Teardown, server: RateServer, seed: number, options: Partial<BudgetOptions> = {}) {
-  const random = randomFrom(seed);
+  const random = randomBy(seed);
   const path = join(scratch(t, true), 'budget.db');
   const open: Caller[] = [];
   t.teardown(() => open.map((caller) => caller.alive && caller.kill()));
@@ -170,17 +171,6 @@ export function callers(t: Teardown, server: RateServer, seed: number, options: 
     const caller = new Caller(server, random, { ...defaults, ...options, ...more });
     open.push(caller);
     return caller;
-  };
-}
-
-/** mulberry32 */
-export function randomFrom(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let x = Math.imul(a ^ (a >>> 15), 1 | a);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
   };
 }
 

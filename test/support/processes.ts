@@ -25,9 +25,9 @@ export function signalTo(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** As `until`, for 5 s at most: what holds then is for an assertion to say. */
+/** As `until`, for 20 s at most: what holds then is for an assertion to say. */
 export async function soon(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let n = 0; n < 100 && !(await condition()); n++) await sleep(50);
+  for (let n = 0; n < 400 && !(await condition()); n++) await sleep(50);
 }
 
 /** Waits for a condition; the test's own time-out ends a wait that is in vain. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { ContentCache } from '#src/cache/cache.js';
 import type { Content } from '#src/endpoints/target.js';
 import { cachedContent } from '#src/project/endpoint/procore-content.js';
 import { versionOf } from './content-storage.js';
+import { bytesBy } from './random.js';
 
 /** How much of a version is on disk when a target asks for it. */
 export const CACHED = ['whole', 'half', 'not at all'] as const;
@@ -39,7 +39,7 @@ export class Contents {
   /** A new version of so many bytes, which is in the cache as far as said. */
   async ofProcore(size: number, cached: (typeof CACHED)[number], signal: AbortSignal) {
     const id = this.#bytes.size + 1;
-    const bytes = randomBytes(size);
+    const bytes = bytesBy(id, size);
     this.#bytes.set(id, bytes);
     const version = versionOf(id, size);
     if (cached === 'whole') await this.#cache.fetch(version, signal);

@@ -9,6 +9,7 @@ import { Secret } from '#src/base/secret.js';
 import { replaceTokens } from '#src/connections/sign-out.js';
 import { Connections } from '#src/connections/store.js';
 import { oauthClient } from '#src/connections/tokens.js';
+import { randomBy } from './random.js';
 import { loginProxy, signedIn } from './sign-in.js';
 import { simulator } from './simulator.js';
 
@@ -56,7 +57,7 @@ export async function refreshRace(
   const client = oauthClient(connection, connections.secrets);
   const login = async () => replaceTokens(connection, client, connections.secrets, await signedIn(client), systemClock);
   await login();
-  const random = randomFrom(seed);
+  const random = randomBy(seed);
   const pair = [await racer(t, state), await racer(t, state)];
   const count = { renewed: 0, signedOut: 0, killed: 0, unavailable: 0 };
   const wrong: string[] = [];
@@ -112,15 +113,4 @@ function ask(child: ChildProcess, refused: string): Promise<Answer> {
     child.once('message', (message) => resolve(message as Answer));
     child.send(refused);
   });
-}
-
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

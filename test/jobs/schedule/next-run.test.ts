@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { durationMs, type Schedule, scheduleSchema } from '#src/jobs/definition/schedule-schema.js';
 import { DAYS } from '#src/jobs/definition/words.js';
 import { isAllowedAt, latestEnd, nextRun, type ScheduleState } from '#src/jobs/schedule/next-run.js';
+import fc from '../../support/properties.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
 import t from 'tap';
 import { Body, type ContentCoding, LARGEST_REPLY, memoryOf, parcel, unpacked } from '#src/procore/transport/body.js';
 import { looksLikeJson } from '#src/procore/transport/retry.js';
+import fc from '../../support/properties.js';
 
 function bodyOf(parts: Iterable<Buffer>, encoding?: ContentCoding): Body {
   const body = new Body(encoding);

@@ -1,4 +1,14 @@
-import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -474,10 +484,10 @@ export class OutboxInterleaver {
     // A caller that waits for a killed daemon gets an error from the kernel.
     this.#busy = this.#poll = undefined;
     this.#person.interrupted();
-    for (const name of readdirSync(this.#folder))
-      if (!NOT_KEPT.has(name)) rmSync(join(this.#folder, name), { recursive: true });
-    copyState(at, this.#folder);
-    rmSync(at, { recursive: true });
+    for (const name of NOT_KEPT)
+      if (existsSync(join(this.#folder, name))) renameSync(join(this.#folder, name), join(at, name));
+    rmSync(this.#folder, { recursive: true });
+    renameSync(at, this.#folder);
     if (kind !== 'kills' && old) {
       this.counts.oldDatabases++;
       this.#copyDatabase(name, old.at, this.#folder);

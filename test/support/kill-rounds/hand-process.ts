@@ -56,7 +56,7 @@ const STEP = 30_000;
 /** Milliseconds between two programs, at most. */
 const PAUSE = 12;
 
-let random: () => number = Math.random;
+let random = randomBy(0);
 let area = '';
 let count = 0;
 let acts = 0;
