@@ -4,10 +4,15 @@ import type { Confirmed } from './confirmed.js';
 import { BIN, DELETED, FILE, PRIVATE, READ_ONLY } from './flags.js';
 import type { MirrorRow } from './item-rows.js';
 
-/** Whether the item is older than the row, as a lagging index may still show it. */
-export const isOlder = (item: RemoteItem, row: MirrorRow): boolean =>
-  item.updatedAt < row.updated_at ||
-  (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
+/**
+ * Whether the item is older than the row, as a lagging index may still show it. A row from a time that is still to come
+ * was updated while the server's clock was ahead: later updates have earlier times.
+ */
+export const isOlder = (item: RemoteItem, row: MirrorRow, serverTime: number): boolean => {
+  const isComparable = row.updated_at <= serverTime || item.updatedAt > serverTime;
+  if (isComparable && item.updatedAt !== row.updated_at) return item.updatedAt < row.updated_at;
+  return (item.version?.number ?? 0) < row.version_number;
+};
 
 /**
  * Whether a lagging index may still show the item as it was before our last call deleted it: with an older version, or

@@ -333,11 +333,10 @@ export class Writer {
   ): boolean {
     const row = this.#rows.find.get(item.id);
     const parent = this.#parentOf(item, row);
-    if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
+    if (row && (row.seen_at > serverTime || ((!own || row.seen_at === serverTime) && isOlder(item, row, serverTime))))
       return false;
     const flags = flagsOf(item);
     if (row && !own) {
-      if (isOlder(item, row)) return false;
       const undoes = undoesDeletion(item, row, this.#confirmed) || undoesRestoring(item, row, parent, this.#confirmed);
       if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
       this.#missedChanges.saw(item, row, flags, serverTime);
