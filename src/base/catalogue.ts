@@ -211,6 +211,14 @@ const rows = {
     remedy: 'wait, or raise budget_wait; mirrored and cached items stay available',
   },
 
+  'mirror-writer-ended': {
+    errno: 'EAGAIN',
+    http: 503,
+    level: 'warn',
+    what: "the mirror's writer ended before it stored a reply",
+    remedy: 'repeat it: the writer is started again by itself; if it happens again, report it, with the log',
+  },
+
   'download-failed': {
     errno: 'EIO',
     http: 502,

@@ -9,7 +9,7 @@ import type { CallClass } from './calls.js';
 import type { RateHeaders } from './headers.js';
 import { type CallDecision, decideCall, type Facts, hourLimitOf, type Limits, reserveOf } from './rules.js';
 import { afterBoot, type BootClock, type ClockState, initialClock, sync } from './server-clock.js';
-import { initialState, learn, type WindowState } from './window-state.js';
+import { afterClockSet, initialState, learn, type WindowState } from './window-state.js';
 
 const MIGRATIONS = [
   `CREATE TABLE processes (id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL, started TEXT NOT NULL) STRICT;
@@ -188,16 +188,19 @@ export class Ledger {
       const clock =
         headers.date === undefined ? clockBefore : sync(clockBefore, headers.date, entry.sentAt, received, wall);
       const shift = clock.offset - clockBefore.offset;
-      if (Math.abs(shift) > 2500) statements.shift.run(shift, statements.state.get()?.boot_first ?? 0);
+      const isSet = Math.abs(shift) > 2500;
+      if (isSet) statements.shift.run(shift, statements.state.get()?.boot_first ?? 0);
+      // By another clock a window's reset does not tell which window it is.
+      const isSuspect = clock !== clockBefore && clock.suspect !== undefined;
       const now = received + clock.offset;
       statements.end.run(last, status, entry.id);
-      const before = this.#windows();
+      const before = isSet ? afterClockSet(this.#windows(), shift) : this.#windows();
       const windows = learn(
         before,
         {
           call: entry.id,
           status,
-          headers,
+          headers: isSuspect ? { ...headers, window: undefined } : headers,
           now,
           lastCall: last,
           uncertain: statements.uncertain.get(entry.id, entry.id, now - LONGEST_CALL_MS) ?? 0,

@@ -71,6 +71,18 @@ export const initialState: WindowState = {
   blockedBy: 'pause',
 };
 
+/** The state after the server's clock was set `by` ms ahead: pauses are as long as before, windows are described anew. */
+export const afterClockSet = (state: WindowState, by: number): WindowState => ({
+  ...state,
+  hourVisible: false,
+  hourReset: 0,
+  hourBegan: 0,
+  observedAt: state.observedAt + by,
+  marginUntil: state.marginUntil + by,
+  spikeForeignUntil: state.spikeForeignUntil + by,
+  blockedUntil: state.blockedUntil + by,
+});
+
 export interface Observation {
   readonly call: number;
   readonly status: number;

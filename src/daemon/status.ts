@@ -102,6 +102,7 @@ export function mountState({ request, mounted, shown }: Live) {
     ),
     mirror: {
       badRows: mirrors.reduce((rows, { store }) => rows + store.badRows, 0),
+      writerDeaths: Math.max(0, ...mirrors.map(({ store }) => store.writerDeaths)),
       lru: sum(
         mirrors.map(({ view }) => view.statistics()),
         { entries: 0, limit: 0, hits: 0, misses: 0 },

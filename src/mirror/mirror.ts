@@ -71,7 +71,7 @@ export class Mirror {
     this.#source = options.source;
     this.#log = options.log;
     this.#clock = options.clock ?? systemClock;
-    this.store = new MirrorStore(options.path, options.log);
+    this.store = new MirrorStore(options.path, options.log, this.#clock);
     this.urls = new Urls(this.store, options.source, this.#clock);
     this.bin = new RecycleBin(this.store, options.source, this.#clock, options.log);
     this.#reachable = options.reachable;

@@ -14,6 +14,7 @@ import { LateCalls } from './intents/late-calls.js';
 import { WithdrawnDeletions } from './intents/withdrawn-deletions.js';
 import { requireNoDocument } from './no-delete.js';
 import type { OutboxOptions } from './outbox-options.js';
+import { isOwnAndNew } from './own-items.js';
 import { recover } from './recover.js';
 import { longestBelow } from './tree/longest-below.js';
 import { type NameGuard, namePolicy } from './tree/name-policy.js';
@@ -127,10 +128,14 @@ export class Outbox {
     const now = this.clock.now();
     const intent = this.#intentOf(item, uid, now, item);
     this.#requireDelete(intent);
-    if (mayBeThere(intent)) this.#put({ ...tombstone(item.inode, intent, now), here: intent.here });
+    if (mayBeThere(intent)) this.#put({ ...this.#tombstone(item.inode, intent, now), here: intent.here });
     else this.intents.change([], [item.inode]);
     this.#unlinked(item.inode);
     this.#changed();
+  }
+
+  #tombstone(inode: Inode, of: Intent, now: number): Intent {
+    return { ...tombstone(inode, of, now), released: isOwnAndNew(of, this.tree.view, this.intents) };
   }
 
   /** @throws Failure `folder-not-empty` */
@@ -177,11 +182,11 @@ export class Outbox {
       else if (replaced.isFile) {
         drop.push(replaced.inode);
         if (mayBeThere(intent)) {
-          others.push(tombstone(this.intents.newInode(), intent, now));
+          others.push(this.#tombstone(this.intents.newInode(), intent, now));
           intent = withoutIdentity(intent);
         }
         intent = withIdentityOf(intent, old);
-      } else others.push({ ...tombstone(replaced.inode, old, now), here: { ...old.here, ...place } });
+      } else others.push({ ...this.#tombstone(replaced.inode, old, now), here: { ...old.here, ...place } });
     }
     if (!replaced || isLocal(parent.intent)) {
       const placed = this.staysLocal.enter(intent, now);

@@ -30,3 +30,19 @@ for (const seconds of [DAY, -DAY])
     await until(() => jobs.done > 700);
     t.equal((await admin.calls()).status429, 0, 'nothing was refused');
   });
+
+t.test('limits are those of the server after replies by a clock that was ahead', async (t) => {
+  const { session, running } = await budgetBench(t, {});
+  const { admin } = running;
+  const call = () => session.client.me({ class: 'interactive' });
+  for (const replies of [1, 3]) {
+    await call();
+    await admin.faults({ 'clock-skew': { seconds: DAY } });
+    for (let n = 0; n < replies; n++) await call();
+    await admin.noFaults();
+    for (let n = 0; n < 2; n++) await call();
+    const { hour, spike } = session.budget.status();
+    t.match({ hour, spike }, { hour: { limit: 3600 }, spike: { limit: 25 } }, `${replies} replies`);
+    t.ok(hour.reset! < Date.now() / 1000 + 3700 && spike.reset! < Date.now() / 1000 + 60);
+  }
+});

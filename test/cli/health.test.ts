@@ -135,8 +135,8 @@ t.test('health says first that deletions are held, then what a person must decid
     const { level, findings } = JSON.parse(stdout) as HealthReport;
     return { code, level, findings: findings.map(({ kind, message }) => `${kind} ${message.replace(mnt, 'MNT')}`) };
   };
-  for (const n of [1, 2, 3, 4]) await writeFile(join(mnt, `${n}.txt`), `${n}`);
-  await installation.must(['drain', mnt]);
+  for (const n of [1, 2, 3, 4]) await simulator.admin.change({ op: 'create', path: `${n}.txt`, content: `${n}` });
+  await installation.must(['refresh', mnt]);
   await writeFile(join(mnt, 'tool.exe'), 'program');
   t.equal((await installation.procorefs(['drain', mnt])).code, 1);
   t.match(await health(), {

@@ -179,12 +179,11 @@ t.test('somebody else was faster: both contents are kept', async (t) => {
 
 t.test('mass deletion is held with an alarm; release and discard do what they say', async (t) => {
   const project = await mounted(t, settings, ['-o', 'settle=0,delete_delay=600,poll=3600,hold_after=20']);
-  const { installation, mnt } = project;
-  for (const folder of ['one', 'two']) {
-    await mkdir(join(mnt, folder));
-    for (let i = 0; i < 15; i++) await writeFile(join(mnt, folder, `${i}.txt`), `${i}`);
-  }
-  await drained(project);
+  const { installation, simulator, mnt } = project;
+  for (const folder of ['one', 'two'])
+    for (let i = 0; i < 15; i++)
+      await simulator.admin.change({ op: 'create', path: `${folder}/${i}.txt`, parents: true, content: `${i}` });
+  for (const folder of ['', 'one', 'two']) await installation.must(['refresh', join(mnt, folder)]);
   await rm(join(mnt, 'one'), { recursive: true });
   await rm(join(mnt, 'two'), { recursive: true });
   const drain = await installation.procorefs(['drain', mnt, '--timeout', '10']);

@@ -12,7 +12,7 @@ import { DeleteGuard } from '#src/outbox/scheduler/delete-guard.js';
 import { DeleteGuardRecord } from '#src/outbox/scheduler/delete-guard-record.js';
 import { discard } from '#src/outbox/uploads-view.js';
 import { until } from '../support/processes.js';
-import { Files, type OpenProject, openProject } from '../support/project.js';
+import { Files, type OpenProject, openProject, polled } from '../support/project.js';
 import fc from '../support/properties.js';
 
 const LIMIT = 6;
@@ -96,15 +96,18 @@ t.test(
   },
 );
 
-/** A project with files that are at the server, of which a few at once may be deleted. */
+/** A project with files that others made, of which a few at once may be deleted. */
 async function full(t: Test, paths: readonly string[]): Promise<OpenProject & { readonly files: Files }> {
   const open = await openProject(t, {}, { holdAfter: LIMIT });
-  const files = new Files(open.fileSystem);
   for (const path of paths)
-    if (path.endsWith('/')) await files.mkdir(path.slice(0, -1));
-    else await files.write(path, path);
-  await open.drain();
-  return { ...open, files };
+    await open.simulator.admin.change(
+      path.endsWith('/')
+        ? { op: 'create', path: path.slice(0, -1), type: 'folder' }
+        : { op: 'create', path, content: path },
+    );
+  await until(() => open.project.mirror.view.crawlDone);
+  await polled(open.project);
+  return { ...open, files: new Files(open.fileSystem) };
 }
 
 const ten = Array.from({ length: 10 }, (_, n) => `${n}.txt`);
@@ -198,4 +201,66 @@ t.test('a folder whose deletion is released takes along what was deleted in it',
   await files.unlink('file');
   await open.drain();
   t.strictSame(await atServer(open), [], 'what a person released does not count');
+});
+
+t.test('what was made here a short time ago, and nobody else touched, is neither held nor counted', async (t) => {
+  const { files, ...open } = await full(t, ['theirs/', ...ten.map((one) => `theirs/${one}`)]);
+  const { admin } = open.simulator;
+  const { scheduler } = open.project;
+  const theirs = ['theirs', ...ten.map((one) => `theirs/${one}`)].sort();
+  const left = async (): Promise<number> => (await scheduler.drain(AbortSignal.timeout(60_000))).length;
+  const make = async (folder: string): Promise<void> => {
+    await files.mkdir(folder);
+    for (const one of ten) await files.write(`${folder}/${one}`, one);
+    await left();
+  };
+  const remove = async (folder: string): Promise<number> => {
+    for (const one of await files.list(folder)) await files.unlink(`${folder}/${one}`);
+    await files.rmdir(folder);
+    return await left();
+  };
+  await make('ours');
+  await polled(open.project);
+  await files.write('ours/0.txt', 'a second version of ours');
+  await open.drain();
+  await files.rename('ours', 'renamed');
+  await files.rename('renamed/9.txt', 'renamed/last.txt');
+  await open.drain();
+  await polled(open.project);
+  t.equal(await remove('renamed'), 0);
+  t.strictSame(await atServer(open), theirs);
+
+  await files.mkdir('moved');
+  for (const one of ten) await files.rename(`theirs/${one}`, `moved/${one}`);
+  await open.drain();
+  t.equal(await remove('moved'), 11, 'what was only moved here, and so the folder that was made for it');
+  t.ok(scheduler.isGuardOn);
+
+  await make('beside');
+  t.ok((await atServer(open)).includes('beside/3.txt'));
+  t.equal(await remove('beside'), 11, 'no more, although others are held');
+  t.notOk((await atServer(open)).some((path) => path.startsWith('beside')));
+  discard(
+    open.project.outbox,
+    [...open.project.outbox.intents.all()].map(({ inode }) => inode),
+  );
+  open.project.outbox.events.emit('changed');
+  await until(() => !scheduler.isGuardOn);
+
+  await make('shared');
+  for (const one of ten.slice(0, 4)) await admin.change({ op: 'update', path: `shared/${one}`, content: 'theirs' });
+  await admin.change({ op: 'rename', path: 'shared/5.txt', to: 'by them.txt' });
+  await polled(open.project);
+  t.equal(await remove('shared'), 11, 'five that others touched, and with them their folder');
+});
+
+t.test('what was made here long ago counts', async (t) => {
+  const { files, ...open } = await full(t, []);
+  for (const one of ten) await files.write(one, one);
+  await open.drain();
+  await open.simulator.admin.faults({ 'clock-skew': { seconds: 3700 } });
+  const { files: later, ...again } = await open.reopen().then((one) => ({ ...one, files: new Files(one.fileSystem) }));
+  await polled(again.project);
+  for (const one of ten) await later.unlink(one);
+  t.equal((await again.project.scheduler.drain(AbortSignal.timeout(60_000))).length, 10);
 });

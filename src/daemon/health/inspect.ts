@@ -96,8 +96,19 @@ async function ofMount(record: MountRecord, connections: Connections, now: numbe
     findings.push({ ...at, level: 'broken', kind: 'signed-out', message: signedOut(status.connection) });
   if (status.state === 'offline')
     findings.push({ ...at, level: 'warning', kind: 'offline', message: `${mountpoint}: the server is not reached` });
+  findings.push(...writerFindings(mountpoint, status.mirror.writerDeaths).map((one) => ({ ...at, ...one })));
   findings.push(...outboxFindings(mountpoint, lines, now).map((one) => ({ ...at, ...one })));
   return findings;
+}
+
+/** One end of the thread is made good by its next start. */
+export function writerFindings(
+  mountpoint: string,
+  deaths: number,
+): Pick<HealthFinding, 'level' | 'kind' | 'message'>[] {
+  if (deaths < 2) return [];
+  const message = `${mountpoint}: what the server says is stored late: the mirror's writer has ended ${deaths} times (see the log)`;
+  return [{ level: 'warning', kind: 'mount', message }];
 }
 
 const signedOut = (name: string): string => `"${name}" is signed out (procorefs connections login)`;

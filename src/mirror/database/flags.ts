@@ -8,3 +8,5 @@ export const HIDDEN = DELETED | GONE | BIN;
 export const FILE = 8;
 export const PRIVATE = 16;
 export const READ_ONLY = 32;
+/** The item was created here, and all changes since that are known were made here. Not told by the server. */
+export const OWN = 64;

@@ -1,13 +1,18 @@
 import type { RemoteId } from '../../base/ids.js';
 import type { RemoteItem } from '../../procore/items.js';
 import type { Confirmed } from './confirmed.js';
-import { BIN, DELETED, FILE, PRIVATE, READ_ONLY } from './flags.js';
+import { BIN, DELETED, FILE, OWN, PRIVATE, READ_ONLY } from './flags.js';
 import type { MirrorRow } from './item-rows.js';
 
-/** Whether the item is older than the row, as a lagging index may still show it. */
-export const isOlder = (item: RemoteItem, row: MirrorRow): boolean =>
-  item.updatedAt < row.updated_at ||
-  (item.updatedAt === row.updated_at && (item.version?.number ?? 0) < row.version_number);
+/**
+ * Whether the item is older than the row, as a lagging index may still show it. A row from a time that is still to come
+ * was updated while the server's clock was ahead: later updates have earlier times.
+ */
+export const isOlder = (item: RemoteItem, row: MirrorRow, serverTime: number): boolean => {
+  const isComparable = row.updated_at <= serverTime || item.updatedAt > serverTime;
+  if (isComparable && item.updatedAt !== row.updated_at) return item.updatedAt < row.updated_at;
+  return (item.version?.number ?? 0) < row.version_number;
+};
 
 /**
  * Whether a lagging index may still show the item as it was before our last call deleted it: with an older version, or
@@ -53,4 +58,22 @@ export function changed(row: MirrorRow, item: RemoteItem, flags: number, parent:
     row.updated_at !== item.updatedAt ||
     row.version_id !== (item.version?.id ?? 0)
   );
+}
+
+/**
+ * Whether the item was created here, and nobody else has changed it as far as is known.
+ * @param own the call that the item is the result of, if it is ours; `made`: it gave an item of this machine its row
+ */
+export function isOwnItem(
+  item: RemoteItem,
+  row: MirrorRow | undefined,
+  parent: RemoteId,
+  own: { readonly made: boolean; readonly replaced?: number; readonly restored?: true } | undefined,
+): boolean {
+  const { id, number } = item.version ?? { id: 0, number: 0 };
+  if (own?.replaced !== undefined || own?.restored) return false;
+  if (own?.made && number <= 1) return true;
+  if (!row || (row.flags & OWN) === 0) return false;
+  if (own) return number <= row.version_number + 1;
+  return row.version_id === id && row.parent_id === parent && (row.remote_name ?? row.name) === item.name;
 }

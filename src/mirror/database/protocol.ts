@@ -165,4 +165,6 @@ export type WriterReply =
       readonly error?: AnsweredError;
     }
   /** A part of the changes of a reply that has very many. */
-  | { readonly changes: readonly Change[] };
+  | { readonly changes: readonly Change[] }
+  /** All changes of the request that is executed, serialized, before they are stored. */
+  | { readonly untold: Uint8Array };

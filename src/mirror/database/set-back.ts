@@ -1,7 +1,7 @@
 import type { Database } from '../../database/open.js';
 
 /** Keys in `meta` whose values are server times. */
-const TIMES = ['poll.at', 'poll.deep', 'polls.miss', 'bin.at', 'sweep.began', 'crawl.until'];
+const TIMES = ['poll.at', 'poll.deep', 'polls.miss', 'bin.at', 'sweep.began', 'sweep.done', 'crawl.until'];
 
 /**
  * Reduces stored times that lie after the server's clock, which is at `now`: they would hide every change until then.

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { type Clock, systemClock } from '../../base/clock.js';
 import type { Inode, RemoteId } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import { type Database, openDatabase } from '../../database/open.js';
@@ -35,18 +36,23 @@ export class MirrorStore {
   #badRows = 0;
   #changes = 0;
 
-  constructor(path: string, log: Log) {
+  constructor(path: string, log: Log, clock: Clock = systemClock) {
     this.#db = openDatabase(path, mirrorOptions);
     const view = new View(this.#db);
     this.view = view;
     this.recycled = new RecycledView(this.#db, () => (view.number('bin.at') ?? 0) - STALE_LISTING_S);
-    this.#writer = new WriterThread(path, (changes) => this.#take(changes));
+    this.#writer = new WriterThread({ path, take: (changes) => this.#take(changes), clock, log });
     this.#log = log;
   }
 
   /** Rows of replies that could not be parsed, since the start. */
   get badRows(): number {
     return this.#badRows;
+  }
+
+  /** See `WriterThread.deaths`. */
+  get writerDeaths(): number {
+    return this.#writer.deaths;
   }
 
   /** Incremented whenever a reply changes something. */

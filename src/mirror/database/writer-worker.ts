@@ -1,3 +1,4 @@
+import { serialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../base/clock.js';
 import { failureToJson, isFailure } from '../../base/errors.js';
@@ -48,7 +49,7 @@ function newWriter(): Writer {
 
 function answer({ id, request }: Envelope): void {
   try {
-    untold = { id, ...apart(perform(request)) };
+    untold = { id, ...apart(performed(request)) };
     tell();
   } catch (error) {
     // The class of an error does not survive the transfer between threads.
@@ -57,6 +58,20 @@ function answer({ id, request }: Envelope): void {
     port.postMessage({ id, error: { message, code, ...failure } } satisfies WriterReply);
   }
   if (request.op === 'close') port.close();
+}
+
+/** One transaction, so that whoever sees this thread end knows the changes, stored or not. */
+function performed(request: WriterRequest): unknown {
+  // Neither can be done within a transaction.
+  if (request.op === 'sync' || request.op === 'close') return perform(request);
+  return db
+    .transaction(() => {
+      const done = perform(request);
+      const { changes } = apart(done);
+      if (changes.length > 0) port.postMessage({ untold: serialize(changes) } satisfies WriterReply);
+      return done;
+    })
+    .immediate();
 }
 
 function apart(done: unknown): { readonly result: unknown; readonly changes: readonly Change[] } {

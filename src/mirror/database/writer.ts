@@ -6,9 +6,9 @@ import type { Listing } from '../../procore/listing.js';
 import { AbsentItems, type ListedSpan, type Missing, type Span } from './absence.js';
 import { altered, type Change, moved, nextSequence } from './changes.js';
 import { Confirmed } from './confirmed.js';
-import { BIN, DELETED, FILE, HIDDEN } from './flags.js';
-import { mirrorInodeFrom } from './inode-ranges.js';
-import { changed, deletedBy, flagsOf, isOlder, undoesDeletion, undoesRestoring } from './item-facts.js';
+import { BIN, DELETED, FILE, HIDDEN, OWN } from './flags.js';
+import { isLocalInode, mirrorInodeFrom } from './inode-ranges.js';
+import { changed, deletedBy, flagsOf, isOlder, isOwnItem, undoesDeletion, undoesRestoring } from './item-facts.js';
 import { COLUMNS, ItemRows, type MirrorRow, NO_PARENT } from './item-rows.js';
 import { MissedChanges, POLLS_MISS } from './missed-changes.js';
 import { type Binding, firstFreeInode, generationOf, type Numbers } from './numbers.js';
@@ -166,9 +166,10 @@ export class Writer {
       if (other && other.remote_id !== item.id) this.#changeInode(other, this.#takeInode(), changes);
       const row = this.#rows.find.get(item.id);
       this.#confirmed.add(item.id, serverTime, own.restored && deletedBy(item, serverTime, row));
+      const made = row?.inode !== inode && isLocalInode(inode);
       // A listing showed the item before the reply to our call arrived.
       if (row && row.inode !== inode) this.#changeInode(row, inode, changes);
-      const added = this.#put(item, serverTime, undefined, changes, { inode, ...own });
+      const added = this.#put(item, serverTime, undefined, changes, { inode, made, ...own });
       return { changes, added: added ? 1 : 0 };
     });
   }
@@ -329,15 +330,14 @@ export class Writer {
     serverTime: number,
     knownSince: number | undefined,
     changes: Change[],
-    own?: { readonly inode: Inode } & Own,
+    own?: { readonly inode: Inode; readonly made: boolean } & Own,
   ): boolean {
     const row = this.#rows.find.get(item.id);
     const parent = this.#parentOf(item, row);
-    if (row && (row.seen_at > serverTime || (row.seen_at === serverTime && row.updated_at > item.updatedAt)))
+    if (row && (row.seen_at > serverTime || ((!own || row.seen_at === serverTime) && isOlder(item, row, serverTime))))
       return false;
-    const flags = flagsOf(item);
+    const flags = flagsOf(item) | (isOwnItem(item, row, parent, own) ? OWN : 0);
     if (row && !own) {
-      if (isOlder(item, row)) return false;
       const undoes = undoesDeletion(item, row, this.#confirmed) || undoesRestoring(item, row, parent, this.#confirmed);
       if (undoes && this.#confirmed.isNewerThan(item.id, serverTime)) return false;
       this.#missedChanges.saw(item, row, flags, serverTime);

@@ -13,13 +13,25 @@ const LAG_EVERY_S = 60;
 export const FAR_S = 366 * 24 * 3600;
 /** Seconds by which the server that answers a poll may lag behind the one that answered the last poll. */
 const BEHIND_S = 60;
-/** Consecutive polls with an earlier server time than the last one, after which that one's time counts as wrong. */
+/** Consecutive replies with an earlier server time than the last poll, after which that one's time counts as wrong. */
 const WRONG = 2;
 /** Seconds by which the time of a poll may advance without the previous time being recorded. */
 const LEAP_S = 3600;
 
-/** Requests everything updated since the last poll and stores it: 1 call if little changed. */
+/**
+ * Requests everything updated since the last poll and stores it: 1 call if little changed. A reply that is earlier than
+ * the last poll is asked for again at once, because the server's clock may have been wrong at that poll.
+ */
 export async function poll(store: MirrorStore, source: IndexSource, call: CallOptions): Promise<void> {
+  for (let earlier = 1; earlier <= WRONG + 1; earlier++) {
+    const now = await pollOnce(store, source, call);
+    if (now === undefined) return;
+    if (earlier === WRONG) await setBack(store, now);
+  }
+}
+
+/** Returns the server time if it is earlier than that of the last poll; then that remains the last poll. */
+async function pollOnce(store: MirrorStore, source: IndexSource, call: CallOptions): Promise<number | undefined> {
   const { view } = store;
   const last = view.number('poll.at');
   if (last === undefined) return;
@@ -33,24 +45,19 @@ export async function poll(store: MirrorStore, source: IndexSource, call: CallOp
     began ??= reply.serverTime;
     step = await walkOn(store, at, await store.ingestPage(reply, since, {}), reply);
   }
-  if (began! < last - BEHIND_S) return await behind(store, last, began!);
+  if (began! < last - BEHIND_S) return began;
   const at = Math.max(last, began!);
   await store.setMeta({
     'poll.at': at,
-    'poll.behind': 0,
     ...(at - last > LEAP_S ? { 'poll.before': last } : {}),
     ...(isDeep ? { 'poll.deep': at } : knownDeep === undefined ? { 'poll.deep': last } : {}),
   });
 }
 
-/**
- * Handles a poll that is earlier than the last one by the server's clock: the clock was set, or was wrong at the last
- * poll.
- */
-async function behind(store: MirrorStore, last: number, now: number): Promise<void> {
-  const times = (store.view.number('poll.behind') ?? 0) + 1;
-  if (times < WRONG) return void (await store.setMeta({ 'poll.behind': times }));
+/** The server's clock is at `now`: it was set, or was wrong at the last poll. */
+function setBack(store: MirrorStore, now: number): Promise<unknown> {
+  const last = store.view.number('poll.at')!;
   const before = store.view.number('poll.before');
   const since = before !== undefined && before < now ? before : last - LEAP_S;
-  await store.setBack(now, Math.min(now, since) - LAG);
+  return store.setBack(now, Math.min(now, since) - LAG);
 }

@@ -18,7 +18,8 @@ export const isGuarded = (intent: Intent): boolean => !intent.released && (inten
 
 /**
  * Holds mass deletion: a wrong `rm -rf`, a wrong rsync or ransomware must not empty a project. Each file counts, also
- * in a folder that is deleted as a whole. Changes that a user released do not count. The state survives a restart.
+ * in a folder that is deleted as a whole. Changes that a user released do not count, nor do deletions that were released
+ * when they were made (`isOwnAndNew`). The state survives a restart.
  */
 export class DeleteGuard {
   readonly #limit: number;
