@@ -63,7 +63,8 @@ async function comesLate(project: OpenProject, skew = 300): Promise<void> {
   const { admin } = project.simulator;
   // For two minutes an index may lag behind what was looked at.
   await admin.faults({ 'clock-skew': { seconds: skew } });
-  t.ok((await admin.finishLate()).some((status) => status === 200 || status === 201));
+  const done = await admin.finishLate();
+  if (!done.some((status) => status === 200 || status === 201)) throw new Error('nothing came late');
   await polled(project.project);
   await admin.noFaults();
 }
@@ -218,7 +219,7 @@ t.test('what was sent again is not told as late, also after a kill and a restart
   const confirm = mirror.store.confirm.bind(mirror.store);
   mirror.store.confirm = async (...words) => {
     const confirmed = await confirm(...words);
-    older.take();
+    if (words[0].name === 'new.txt') older.take();
     return confirmed;
   };
   await project.drain();
