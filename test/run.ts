@@ -10,6 +10,7 @@ const JOBS = 6;
 const LONG = [
   'interleave/outbox-1',
   'interleave/outbox-2',
+  'interleave/jobs',
   'daemon/packages',
   'endpoints/rsync',
   'cli/secrets',
@@ -26,20 +27,6 @@ const LONG = [
   'outbox/deletion',
   'daemon/mount',
   'daemon/coherence',
-  'daemon/content',
-  'daemon/write',
-  'daemon/spent',
-  'procore/probe',
-  'daemon/hostile-names',
-  'server/api',
-  'outbox/partial',
-  'jobs/golden',
-  'daemon/kill',
-  'outbox/late-arrivals',
-  'daemon/names',
-  'cli/install',
-  'daemon/large-upload',
-  'interleave/jobs',
 ].map((name) => `${name}.test.js`);
 const LEAN = new URL('support/lean.js', import.meta.url).href;
 /** Seconds that a file may take, on a busy machine as well. */
