@@ -21,7 +21,6 @@ const TESTS: readonly PackageName[] = [
   'libfuse2',
   'attr',
   'rsync',
-  'curl',
   'gcc',
   'libc6-dev',
   'strace',
@@ -30,7 +29,7 @@ const TESTS: readonly PackageName[] = [
   ...DESKTOP,
   ...BROWSER,
 ];
-const BENCHMARKS: readonly PackageName[] = TESTS;
+const BENCHMARKS: readonly PackageName[] = [...TESTS, 'curl'];
 
 try {
   ensurePackages(process.argv[2] === 'bench' ? BENCHMARKS : TESTS, (line) => console.log(line));

@@ -6,38 +6,27 @@ import Reporter from './reporter.js';
 
 /** Files at a time: half of them wait for a mount or a socket, and two cores are to be enough for the rest. */
 const JOBS = 6;
-/** Files that take a minute, mostly waiting: they begin first, so that none is left alone at the end. */
+/** Files that take half a minute or more, mostly waiting: they begin first, so that none is left alone at the end. */
 const LONG = [
   'interleave/outbox-1',
-  'endpoints/rsync',
   'interleave/outbox-2',
+  'interleave/jobs',
+  'daemon/packages',
+  'endpoints/rsync',
   'cli/secrets',
-  'interleave/outbox-3',
-  'daemon/write',
-  'interleave/outbox-4',
-  'daemon/write-refused',
-  'interleave/outbox-5',
-  'daemon/delete-guard',
-  'interleave/outbox-6',
-  'daemon/names',
-  'interleave/jobs-1',
-  'daemon/company',
-  'interleave/jobs-2',
-  'daemon/failing-calls',
-  'interleave/jobs-3',
-  'daemon/coherence',
   'daemon/pending',
-  'daemon/kill',
-  'daemon/kill-rounds',
-  'daemon/access',
-  'daemon/full-disk',
-  'daemon/power-cut',
-  'daemon/programs',
+  'server/page',
   'cli/bad-input',
+  'daemon/renamed',
+  'mirror/index-forms',
+  'daemon/programs',
+  'server/serving',
+  'daemon/orphan',
   'daemon/offline',
-  'jobs/sync',
+  'endpoints/rclone',
+  'outbox/deletion',
   'daemon/mount',
-  'daemon/content',
+  'daemon/coherence',
 ].map((name) => `${name}.test.js`);
 const LEAN = new URL('support/lean.js', import.meta.url).href;
 /** Seconds that a file may take, on a busy machine as well. */

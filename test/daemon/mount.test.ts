@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { shortHash } from '#src/project/state-folder.js';
 import { Installation, isMounted, mounted, run } from '../support/mounted.js';
+import { until } from '../support/processes.js';
 import { simulator, unquiet } from '../support/simulator.js';
 
 t.test('ls answers straight after mount, and the whole tree is right once the crawl is done', async (t) => {
@@ -197,9 +198,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-/** Waits for a condition; the test's own time-out ends a wait that is in vain. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition().catch(() => false))) await sleep(50);
 }

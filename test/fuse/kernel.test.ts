@@ -15,7 +15,8 @@ import { takeDescriptors } from '../support/descriptors.js';
 import { Client } from '../support/fuse-client.js';
 import { MemoryFileSystem } from '../support/fuse-memory.js';
 import { WritableMemoryFileSystem } from '../support/fuse-memory-writable.js';
-import { fuseFolder, mountFor, until } from '../support/fuse-mount.js';
+import { fuseFolder, mountFor } from '../support/fuse-mount.js';
+import { until } from '../support/processes.js';
 import { randomBy } from '../support/random.js';
 
 const run = promisify(execFile);

@@ -12,7 +12,8 @@ import { ConnectionGuard } from '#src/fuse/kernel/guard.js';
 import { checkMountpoint, clearDeadMount, detach, mountTable, parseMountTable, unmount } from '#src/fuse/mountpoint.js';
 import { Client } from '../support/fuse-client.js';
 import { MemoryFileSystem } from '../support/fuse-memory.js';
-import { fuseFolder, mountFor, until } from '../support/fuse-mount.js';
+import { fuseFolder, mountFor } from '../support/fuse-mount.js';
+import { until } from '../support/processes.js';
 
 const run = promisify(execFile);
 const daemonScript = join(dirname(fileURLToPath(import.meta.url)), '../support/fuse-daemon.js');

@@ -49,7 +49,7 @@ export async function jobRuns(
 
 export const seedsFrom = (first: number, count: number): number[] => Array.from({ length: count }, (_, n) => first + n);
 
-/** One of the six parts of `npm test`: sequences of seeds that are fixed, beside those at which something was found once. */
+/** A part of `npm test`: sequences of seeds that are fixed, beside those at which something was found once. */
 export async function outboxPart(t: Scenario, found: readonly number[], first: number): Promise<void> {
   const counts = await outboxSequences(t, [...found, ...seedsFrom(first, 60)]);
   const least = { sequences: 60, duringSend: 10, unseen: 10, oldDatabases: 3, kills: 3 } as const;
@@ -59,7 +59,7 @@ export async function outboxPart(t: Scenario, found: readonly number[], first: n
   }
 }
 
-/** One of the three parts of `npm test`: a job of each seed, with three runs. */
+/** A part of `npm test`: a job of each seed, with three runs. */
 export async function jobsPart(t: Scenario, found: readonly number[], first: number): Promise<void> {
   const { runs, acts } = await jobRuns(t, [...found, ...seedsFrom(first, 70)]);
   t.ok(runs >= 200, `${runs} runs`);

@@ -49,8 +49,3 @@ export async function mountFor(
   t.teardown(() => mounted.unmount(true));
   return { mounted, mnt };
 }
-
-/** Waits until `condition` holds; the test's own time-out ends it otherwise. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
-}

@@ -5,7 +5,8 @@ import type { Driver } from '#src/fuse/driver.js';
 import { mountTable } from '#src/fuse/mountpoint.js';
 import { Client } from './fuse-client.js';
 import { MemoryFileSystem } from './fuse-memory.js';
-import { mountFor, until } from './fuse-mount.js';
+import { mountFor } from './fuse-mount.js';
+import { until } from './processes.js';
 
 const run = promisify(execFile);
 

@@ -6,7 +6,8 @@ import t from 'tap';
 import type { Driver } from '#src/fuse/driver.js';
 import { Client } from './fuse-client.js';
 import { WritableMemoryFileSystem } from './fuse-memory-writable.js';
-import { fuseFolder, mountFor, type Teardown, until } from './fuse-mount.js';
+import { fuseFolder, mountFor, type Teardown } from './fuse-mount.js';
+import { until } from './processes.js';
 import { randomBy } from './random.js';
 
 const run = promisify(execFile);
