@@ -5,7 +5,7 @@ import t from 'tap';
 import Reporter from './reporter.js';
 
 /** Files at a time: half of them wait for a mount or a socket, and two cores are to be enough for the rest. */
-const JOBS = 6;
+const JOBS = 8;
 /** Files that take half a minute or more, mostly waiting: they begin first, so that none is left alone at the end. */
 const LONG = [
   'interleave/outbox-1',
