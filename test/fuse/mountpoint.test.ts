@@ -151,8 +151,8 @@ t.test(
   { skip },
   async (t) => {
     const { mnt, mounted } = await mountFor(t, kernelDriver, new MemoryFileSystem());
-    const entryOf = async () => (await mountTable()).find(({ mountpoint }) => mountpoint === mnt)!;
-    const first = await entryOf();
+    const at = async (path: string) => (await mountTable()).find(({ mountpoint }) => mountpoint === path)!;
+    const first = await at(mnt);
     const guards = async (): Promise<number[]> => {
       const found = await run('pgrep', ['-f', `procorefs-guard .*${mnt}$`]).catch(() => ({ stdout: '' }));
       return found.stdout.split('\n').filter(Boolean).map(Number);
@@ -167,17 +167,19 @@ t.test(
     await until(async () => (await guards()).some(waitsForTerm));
     const [waiting] = (await guards()).filter(waitsForTerm);
     await mounted.unmount(false);
-    // The kernel gives the lowest number that is free: other mounts may take it in between.
+    // The kernel gives the lowest number that is free. What takes lower ones stays; another test may have it meanwhile.
     for (;;) {
+      await until(async () => !(await mountTable()).some(({ device }) => device === first.device));
       const next = await mountFor(t, kernelDriver, new MemoryFileSystem(), { mountpoint: mnt });
-      if ((await entryOf()).device === first.device) break;
+      if ((await at(mnt)).device === first.device) break;
       await next.mounted.unmount(false);
-      await mountFor(t, kernelDriver, new MemoryFileSystem());
+      const lower = await mountFor(t, kernelDriver, new MemoryFileSystem());
+      if ((await at(lower.mnt)).device === first.device) await lower.mounted.unmount(false);
     }
     process.kill(waiting!, 'SIGTERM');
     await until(async () => !(await guards()).includes(waiting!));
     t.strictSame(await client.call('readdirSync', mnt), [], 'it answers');
-    t.equal((await entryOf())?.device, first.device, 'it is there');
+    t.equal((await at(mnt))?.device, first.device, 'it is there');
     await guard.close();
   },
 );

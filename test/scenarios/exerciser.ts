@@ -37,6 +37,7 @@ export async function exercise(
   }
   for (let round = 0; round < rounds; round++) {
     await installation.must(['umount', mnt]);
+    await installation.ended();
     rmSync(join(installation.state, 'projects'), { recursive: true });
     await installation.must(['mount', source, mnt, ...words]);
     await installation.crawled(mnt);
